@@ -1,0 +1,164 @@
+/// From a completion token to a joined flight: what the asynchronous operations of caches are made of.
+#pragma once
+
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/deferred.hpp>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include "levee/cache/detail/load.hpp"
+
+namespace levee::cache_detail {
+
+template <class T>
+inline constexpr bool is_optional = false;
+template <class T>
+inline constexpr bool is_optional<std::optional<T>> = true;
+
+template <class V>
+using completion_signature = void(std::exception_ptr, std::optional<V>);
+
+/// What an initiating function returns when it is meant to be awaited.
+template <class T>
+inline constexpr bool is_awaited_result = false;
+template <class T, class Executor>
+inline constexpr bool is_awaited_result<boost::asio::awaitable<T, Executor>> = true;
+template <class... Ts>
+inline constexpr bool is_awaited_result<boost::asio::deferred_async_operation<Ts...>> = true;
+
+/// g++ 12 destroys temporaries of closure and aggregate type inside a co_await expression twice. Harmless
+/// where destruction does nothing; refused where it does. `Result`: what the initiating function returns.
+template <class Argument, class Result>
+inline constexpr bool survives_co_await =
+    std::is_lvalue_reference_v<Argument&&> ||
+    std::is_trivially_destructible_v<std::remove_reference_t<Argument>> || !is_awaited_result<Result>;
+
+template <class Loader, class Result>
+constexpr void check_loader_argument() {
+    static_assert(survives_co_await<Loader, Result>,
+                  "levee: name this loader first (auto load = [...]...;) and pass the name: g++ 12 destroys "
+                  "temporaries inside co_await expressions twice");
+}
+
+template <class Key, class Result>
+constexpr void check_key_argument() {
+    static_assert(
+        !std::is_aggregate_v<std::remove_cvref_t<Key>> || survives_co_await<Key, Result>,
+        "levee: name this key first (my_key key{...};) and pass the name: g++ 12 destroys aggregates "
+        "made inside co_await expressions twice");
+}
+
+template <class V, class Operation, class Token, class... Arguments>
+decltype(auto) initiate(Operation&& operation, Token& token, Arguments&&... arguments) {
+    return boost::asio::async_initiate<Token, completion_signature<V>>(
+        std::forward<Operation>(operation), token, std::forward<Arguments>(arguments)...);
+}
+
+template <class K, class V, class Loader>
+constexpr loader_kind kind_of() {
+    using traits = loader_traits<K, V, Loader>;
+    return {.is_coroutine = traits::is_coroutine, .is_detachable = traits::is_detachable};
+}
+
+/// Makes the flight for a caller's loader, should one be needed. `Loader` is as deduced, so rvalues are moved
+/// from. A flight made in vain, because another was found, is kept for the next try.
+template <class Core, class K, class V, class Loader>
+class flight_maker {
+    using function = std::decay_t<Loader>;
+
+public:
+    flight_maker(Core& core, const K& key, std::remove_reference_t<Loader>& loader,
+                 const entry_options& options)
+        : core_(core), key_(key), loader_(loader), options_(options) {}
+
+    std::shared_ptr<load_flight<K, V>> operator()() {
+        if (made_ == nullptr) {
+            validate(options_);
+            made_ = std::make_shared<loader_flight<K, V, function>>(key_, static_cast<Loader&&>(loader_),
+                                                                    options_, core_.deadline(options_),
+                                                                    core_.options().scheduler);
+        }
+        return made_;
+    }
+
+private:
+    Core& core_;
+    const K& key_;
+    std::remove_reference_t<Loader>& loader_;
+    const entry_options& options_;
+    std::shared_ptr<load_flight<K, V>> made_;
+};
+
+/// Makes the flight for a bound source, should one be needed.
+template <class Core, class K, class V>
+class source_flight_maker {
+public:
+    source_flight_maker(Core& core, const K& key, const std::shared_ptr<source<K, V>>& from)
+        : core_(core), key_(key), from_(from) {}
+
+    std::shared_ptr<load_flight<K, V>> operator()() const {
+        const entry_options& lives = core_.options().defaults;
+        return std::make_shared<source_flight<K, V>>(key_, from_, lives, core_.deadline(lives),
+                                                     core_.options().scheduler);
+    }
+
+private:
+    Core& core_;
+    const K& key_;
+    const std::shared_ptr<source<K, V>>& from_;
+};
+
+template <class Core, class K, class V>
+struct async_get_operation {
+    std::shared_ptr<Core> core;
+
+    template <class Handler>
+    void operator()(Handler&& handler, K key) const {
+        std::optional<V> value;
+        static_cast<void>(core->find(key, value));
+        post_completion<V>(std::forward<Handler>(handler), nullptr, std::move(value));
+    }
+};
+
+template <class Core, class K, class V, class Loader>
+struct async_load_operation {
+    std::shared_ptr<Core> core;
+    entry_options options;
+    std::shared_ptr<flight> asking;
+
+    template <class Handler>
+    void operator()(Handler&& handler, K key, Loader loader) const {
+        std::optional<V> value;
+        if (core->find(key, value)) {
+            post_completion<V>(std::forward<Handler>(handler), nullptr, std::move(value));
+            return;
+        }
+        load_async<Core, K, V>(core, key, kind_of<K, V, Loader>(), asking,
+                               flight_maker<Core, K, V, Loader>(*core, key, loader, options),
+                               std::forward<Handler>(handler));
+    }
+};
+
+template <class Core, class K, class V>
+struct async_source_operation {
+    std::shared_ptr<Core> core;
+    std::shared_ptr<source<K, V>> from;
+
+    template <class Handler>
+    void operator()(Handler&& handler, K key) const {
+        std::optional<V> value;
+        if (core->find(key, value)) {
+            post_completion<V>(std::forward<Handler>(handler), nullptr, std::move(value));
+            return;
+        }
+        load_async<Core, K, V>(core, key, {.is_coroutine = !from->is_blocking(), .is_detachable = true},
+                               nullptr, source_flight_maker<Core, K, V>(*core, key, from),
+                               std::forward<Handler>(handler));
+    }
+};
+
+}  // namespace levee::cache_detail

@@ -1,0 +1,21 @@
+/// Everything of levee::levee: convenient for trying it out; name single headers where build time matters.
+#pragma once
+
+#include "levee/async/blocking.hpp"
+#include "levee/async/runtime.hpp"
+#include "levee/async/scheduler.hpp"
+#include "levee/cache/cache.hpp"
+#include "levee/cache/read_through.hpp"
+#include "levee/core/bytes.hpp"
+#include "levee/core/clock.hpp"
+#include "levee/core/error.hpp"
+#include "levee/core/hash.hpp"
+#include "levee/core/random.hpp"
+#include "levee/local/local_cache.hpp"
+#include "levee/monitor/histogram.hpp"
+#include "levee/monitor/percentile_monitor.hpp"
+#include "levee/resilience/backoff.hpp"
+#include "levee/resilience/circuit_breaker.hpp"
+#include "levee/store/codec.hpp"
+#include "levee/store/source.hpp"
+#include "levee/store/source_from.hpp"

@@ -1,0 +1,102 @@
+/// The bounds of a cache: one account of entries and weight for all its shards.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+
+namespace levee::local_detail {
+
+/// An amount of what is bounded.
+struct room {
+    std::size_t entries = 0;
+    std::size_t weight = 0;
+};
+
+/// Lets many inserts work at a time, or one alone.
+///
+/// Thread safety: safe. Blocks: `enter` while one works alone, `close` until the others have left; both
+/// sides only touch indexes meanwhile and run no user code but Eq.
+class insert_gate {
+public:
+    void enter() noexcept;
+    void leave() noexcept;
+    void close() noexcept;  ///< The caller must not be inside.
+    void open() noexcept;
+
+private:
+    std::atomic<std::uint32_t> inside_{
+        0};  // seq_cst with closed_: one of an enterer and the closer sees the other
+    std::atomic<bool> closed_{false};
+    std::mutex alone_;  // held by whoever works alone
+};
+
+/// How much the cache holds and may hold. What is reserved counts as held, so the sum of all entries never
+/// overruns a bound, not even for a moment.
+///
+/// Thread safety: safe.
+class budget {
+public:
+    /// Zero: not bounded.
+    budget(std::size_t max_entries, std::size_t max_weight) noexcept;
+
+    /// Takes all of `wanted`, or nothing.
+    [[nodiscard]] bool try_take(room wanted) noexcept;
+    void give(room back) noexcept;
+
+    /// Whether `wanted` would fit an empty cache.
+    [[nodiscard]] bool could_fit(room wanted) const noexcept;
+
+    void set_max_entries(std::size_t max_entries) noexcept;
+    [[nodiscard]] std::size_t excess_entries() const noexcept;
+    [[nodiscard]] room held() const noexcept;
+
+    insert_gate gate;
+
+private:
+    [[nodiscard]] static bool take(std::atomic<std::size_t>& held, std::size_t wanted,
+                                   std::size_t max) noexcept;
+
+    std::atomic<std::size_t> entries_{0};  // relaxed, all: only sums; the shards' mutexes order the entries
+    std::atomic<std::size_t> weight_{0};
+    std::atomic<std::size_t> max_entries_;
+    const std::size_t max_weight_;
+};
+
+/// One insert's way through the bounds: what it takes from the budget and what it frees by evicting stays
+/// its own until it is spent or given back, so two inserts cannot starve each other by taking turns.
+///
+/// Is inside the gate from construction to destruction. When nothing is left to evict although the value
+/// could fit, other inserts may hold what is missing: `work_alone` gives back, waits for them and keeps new
+/// ones out, so that a second look decides.
+///
+/// Thread safety: distinct objects: safe; shared: unsafe.
+class reservation {
+public:
+    explicit reservation(budget& from) noexcept;
+    ~reservation();
+    reservation(const reservation&) = delete;
+    reservation& operator=(const reservation&) = delete;
+
+    /// True once this holds at least `need`; takes what is missing from the free budget if it is there.
+    [[nodiscard]] bool cover(room need) noexcept;
+
+    /// Adds what an eviction freed.
+    void credit(room freed) noexcept;
+
+    /// Turns `used`, which must be covered, into what the cache holds.
+    void spend(room used) noexcept;
+
+    void work_alone() noexcept;
+    [[nodiscard]] bool is_alone() const noexcept { return alone_; }
+
+private:
+    void give_back() noexcept;
+
+    budget& budget_;
+    room mine_{};
+    bool alone_ = false;
+};
+
+}  // namespace levee::local_detail

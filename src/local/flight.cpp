@@ -1,0 +1,35 @@
+#include "levee/local/detail/flight.hpp"
+
+#include <utility>
+
+#include "levee/core/error.hpp"
+
+namespace levee::local_detail {
+
+std::shared_ptr<entry_base> flight::wait(duration timeout) {
+    std::unique_lock lock(mutex_);
+    const auto has_ended = [this] { return made_ != nullptr || error_ != nullptr; };
+    if (timeout == duration::max()) {
+        ended_.wait(lock, has_ended);
+    } else if (!ended_.wait_until(lock, after(clock::precise().now(), timeout), has_ended)) {
+        throw error(errc::timeout, "local_cache: waiting for another caller's load");
+    }
+    if (error_) {
+        std::rethrow_exception(error_);
+    }
+    return made_;
+}
+
+void flight::succeed(std::shared_ptr<entry_base> made) noexcept {
+    const std::lock_guard lock(mutex_);
+    made_ = std::move(made);
+    ended_.notify_all();
+}
+
+void flight::fail(std::exception_ptr why) noexcept {
+    const std::lock_guard lock(mutex_);
+    error_ = std::move(why);
+    ended_.notify_all();
+}
+
+}  // namespace levee::local_detail

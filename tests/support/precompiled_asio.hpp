@@ -1,0 +1,7 @@
+/// What almost every test with Asio in it includes. A test still includes what it uses: clang's check
+/// compiles it without this.
+#pragma once
+
+#include <boost/asio.hpp>
+
+#include "precompiled_standard.hpp"
