@@ -45,6 +45,22 @@ need_packages() {
     phase_done "packages"
 }
 
+# unpacked_program PACKAGE PROGRAM: makes PROGRAM of a Debian package callable without installing the package,
+# for packages that would start a server. Without a Debian, or its archive, nothing happens.
+unpacked_program() {
+    local package=$1 program=$2 folder=$levee_root/build/tools/$1
+    if command -v "$program" >/dev/null || ! command -v apt-get >/dev/null; then
+        return 0
+    fi
+    if [[ ! -x $folder/usr/bin/$program ]]; then
+        say "unpacking $program of the package $package"
+        mkdir -p "$folder"
+        (cd "$folder" && apt-get -q download "$package" && dpkg-deb -x ./"$package"_*.deb . && rm -f ./*.deb) \
+            >"$folder/log" 2>&1 || say "could not unpack $package; see $folder/log"
+    fi
+    PATH=$PATH:$folder/usr/bin
+}
+
 # phase_done NAME: prints the seconds since the last phase ended, so that the time budget can be seen.
 levee_phase_start=$SECONDS
 phase_done() {

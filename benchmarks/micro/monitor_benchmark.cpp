@@ -4,6 +4,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -36,8 +37,8 @@ struct table {
     std::array<std::atomic<std::uint64_t>, log_linear::octaves * log_linear::octave_size> counts{};
 
     std::atomic<std::uint64_t>& at(std::uint64_t value) {
-        const auto [octave, bucket] = log_linear::position_of(value);
-        return counts[octave * log_linear::octave_size + bucket];
+        const unsigned shift = log_linear::top_bit(value) - log_linear::sub_bits;
+        return counts[(std::size_t{shift} << log_linear::sub_bits) + (value >> shift)];
     }
 };
 
@@ -81,6 +82,24 @@ void shared_histogram(benchmark::State& state) {
     });
 }
 
+// As HdrHistogram's plain form, one for each thread: count, sum and extremes, no atomics.
+void own_hdr_histogram(benchmark::State& state) {
+    struct plain {
+        std::array<std::int64_t, log_linear::octaves * log_linear::octave_size> counts{};
+        std::int64_t total = 0, least = INT64_MAX, greatest = 0;
+    };
+    static thread_local plain mine;
+    record_all(state, [&](std::uint64_t value) {
+        const unsigned shift = log_linear::top_bit(value) - log_linear::sub_bits;
+        ++mine.counts[(std::size_t{shift} << log_linear::sub_bits) + (value >> shift)];
+        ++mine.total;
+        const auto latency = static_cast<std::int64_t>(value);
+        mine.least = std::min(mine.least, latency);
+        mine.greatest = std::max(mine.greatest, latency);
+        benchmark::ClobberMemory();
+    });
+}
+
 void histogram_record(benchmark::State& state) {
     levee::histogram mine;
     record_all(state, [&](std::uint64_t value) { mine.record(value); });
@@ -114,6 +133,16 @@ void two_clock_reads_and_a_store(benchmark::State& state) {
     }
 }
 
+// The floor of any such measurement.
+void two_counter_reads_and_a_store(benchmark::State& state) {
+    static thread_local table mine;
+    for (auto _ : state) {
+        const std::uint64_t start = levee::detail::read_counter();
+        benchmark::ClobberMemory();
+        add(mine.at(levee::detail::read_counter() - start));
+    }
+}
+
 void handle_measure(benchmark::State& state) {
     auto operation = monitor().operation("measured");
     for (auto _ : state) {
@@ -130,9 +159,7 @@ void read_100_operations(benchmark::State& state) {
         }
     }
     for (auto _ : state) {
-        for (const auto& name : many.names()) {
-            benchmark::DoNotOptimize(many.stats(name));
-        }
+        benchmark::DoNotOptimize(many.all_stats());
     }
 }
 
@@ -140,9 +167,13 @@ BENCHMARK(bare_store)->Name("monitor_record/reference_bare_store")->ThreadRange(
 BENCHMARK(handle_record)->Name("monitor_record/handle")->ThreadRange(1, 2);
 BENCHMARK(own_fetch_add)->Name("monitor_record/own_table_fetch_add")->ThreadRange(1, 2);
 BENCHMARK(shared_histogram)->Name("monitor_record/shared_atomic_histogram")->ThreadRange(1, 2);
+BENCHMARK(own_hdr_histogram)->Name("monitor_record/own_hdr_like_histogram")->ThreadRange(1, 2);
 BENCHMARK(histogram_record)->Name("monitor_record/own_histogram")->ThreadRange(1, 2);
 BENCHMARK(name_record)->Name("monitor_record/by_name")->ThreadRange(1, 2);
 BENCHMARK(two_clock_reads_and_a_store)->Name("monitor_measure/reference_clocks_and_store")->ThreadRange(1, 2);
+BENCHMARK(two_counter_reads_and_a_store)
+    ->Name("monitor_measure/bare_counter_reads_and_store")
+    ->ThreadRange(1, 2);
 BENCHMARK(handle_measure)->Name("monitor_measure/handle")->ThreadRange(1, 2);
 BENCHMARK(read_100_operations)->Name("monitor_read/100_operations");
 

@@ -14,8 +14,8 @@
 
 #include "levee/cache/read_through.hpp"
 #include "levee/core/thread_slots.hpp"
-#include "levee/monitor/percentile_monitor.hpp"
 #include "replay/heap.hpp"
+#include "replay/live_table.hpp"
 #include "replay/text.hpp"
 
 namespace replay {
@@ -124,11 +124,42 @@ levee::cache_options<std::string, std::string> cache_of(std::uint64_t capacity, 
     return options;
 }
 
+/// An operation's latencies since this was made.
+class operation_of_a_step {
+public:
+    operation_of_a_step(levee::percentile_monitor& monitor, const std::string& name)
+        : counts(monitor.operation(name)),
+          monitor_(monitor),
+          before_(monitor.histograms(counts.name()).succeeded) {}
+
+    [[nodiscard]] levee::histogram histogram() const {
+        levee::histogram now = monitor_.histograms(counts.name()).succeeded;
+        if (before_.count() > 0) {  // sizes that read alike, or so many that the monitor puts them together
+            now -= before_;
+        }
+        return now;
+    }
+    [[nodiscard]] levee::call_stats recent() const { return monitor_.stats(counts.name()).last_10s; }
+
+    levee::percentile_monitor::handle counts;
+
+private:
+    const levee::percentile_monitor& monitor_;
+    const levee::histogram before_;
+};
+
 }  // namespace
 
 driver::driver(const levee::lab::trace& trace, std::shared_ptr<table> database, unsigned threads,
-               progress& shown, interrupts& signals)
-    : trace_(trace), database_(std::move(database)), threads_(threads), shown_(shown), signals_(signals) {}
+               levee::percentile_monitor& monitor, metrics_file& metrics, progress& shown,
+               interrupts& signals)
+    : trace_(trace),
+      database_(std::move(database)),
+      threads_(threads),
+      monitor_(monitor),
+      metrics_(metrics),
+      shown_(shown),
+      signals_(signals) {}
 
 run_result driver::without_cache(std::uint64_t requests) {
     run_result result;
@@ -148,34 +179,38 @@ run_result driver::with_cache(std::uint64_t capacity, bool by_size) {
     run_result result;
     result.capacity = capacity;
     result.planned = trace_.requests();
-    const auto before = heap_in_use();
     const auto counted = std::make_shared<counted_source>(database_);
-    levee::read_through<std::string, std::string> cache(counted, cache_of(capacity, by_size));
+    using cache_type = levee::read_through<std::string, std::string>;
+    auto cache = std::make_unique<cache_type>(counted, cache_of(capacity, by_size));
     const std::string label = by_size ? as_capacity(capacity) : as_entries(capacity);
     send(label, result, [&](const std::string& key) {
         const std::uint64_t loads = counted->loads_of_this_thread();
-        const auto value = cache.get(key);
+        const auto value = cache->get(key);
         return !value                                     ? answer::nothing
                : counted->loads_of_this_thread() == loads ? answer::hit
                                                           : answer::miss;
     });
-    const auto after = heap_in_use();
-    if (before && after) {
-        result.heap = *after - std::min(*before, *after);
+    result.cache = cache->stats();
+    result.entries = cache->estimated_size();
+    // What its end frees: the monitor's memory has grown meanwhile as well.
+    const auto with = heap_in_use();
+    cache.reset();
+    const auto without = heap_in_use();
+    if (with && without) {
+        result.heap = *with - std::min(*with, *without);
     }
-    result.cache = cache.stats();
-    result.entries = cache.estimated_size();
     return result;
 }
 
 /// Asks for the keys of the first `result.planned` requests, and says in `result` how it went.
 template <class Ask>
-void driver::send(std::string_view label, run_result& result, const Ask& ask) {
+void driver::send(const std::string& label, run_result& result, const Ask& ask) {
     const levee::clock& clock = levee::clock::precise();
-    levee::percentile_monitor monitor;
-    auto hits = monitor.operation("hit");
-    auto misses = monitor.operation("miss");
+    const operation_of_a_step hits(monitor_, label + ": hit");
+    const operation_of_a_step misses(monitor_, label + ": miss");
     const auto work = [&](std::uint64_t begin, std::uint64_t end) {
+        auto hit = hits.counts;
+        auto miss = misses.counts;
         for (std::uint64_t i = begin; i < end; ++i) {
             const std::string& key = trace_.names[trace_.keys[i]];
             const levee::time_point asked = clock.now();
@@ -184,7 +219,7 @@ void driver::send(std::string_view label, run_result& result, const Ask& ask) {
             if (got == answer::nothing) {
                 throw std::runtime_error("the database has no row for the key '" + key + "'");
             }
-            (got == answer::hit ? hits : misses).record(took);
+            (got == answer::hit ? hit : miss).record(took);
         }
     };
 
@@ -193,7 +228,10 @@ void driver::send(std::string_view label, run_result& result, const Ask& ask) {
     {
         workers all(threads_, result.planned, work);
         while (!all.wait_for(glance)) {
-            shown_.update(all.done());
+            metrics_.update();
+            shown_.update(all.done(), [&] {
+                return live_table({{"hit", hits.recent()}, {"miss", misses.recent()}}, clock.now() - begun);
+            });
             if (signals_.caught()) {
                 all.stop();
             }
@@ -204,11 +242,11 @@ void driver::send(std::string_view label, run_result& result, const Ask& ask) {
     }
     shown_.end(result.requests);
 
-    levee::histogram both = monitor.histograms("hit").succeeded;
-    both += monitor.histograms("miss").succeeded;
-    result.all = levee::summarise(both);
-    result.hits = monitor.stats("hit");
-    result.misses = monitor.stats("miss");
+    const levee::histogram of_hits = hits.histogram();
+    const levee::histogram of_misses = misses.histogram();
+    result.all = levee::summarise(of_hits + of_misses);
+    result.hits = levee::summarise(of_hits);
+    result.misses = levee::summarise(of_misses);
 }
 
 }  // namespace replay

@@ -14,6 +14,7 @@
 #include "replay/database.hpp"
 #include "replay/driver.hpp"
 #include "replay/interrupts.hpp"
+#include "replay/metrics_file.hpp"
 #include "replay/options.hpp"
 #include "replay/progress.hpp"
 #include "replay/report.hpp"
@@ -54,8 +55,9 @@ results describe(const options& from, const levee::lab::trace& trace, const plan
 }
 
 // Fills the database and replays, into `measured`. Nothing is left behind, whichever way it is left.
-void measure(const options& from, const levee::lab::trace& trace, const plan& todo, progress& shown,
-             interrupts& signals, results& measured) {
+void replay_all(const options& from, const levee::lab::trace& trace, const plan& todo,
+                levee::percentile_monitor& monitor, metrics_file& metrics, progress& shown,
+                interrupts& signals, results& measured) {
     const scratch_folder folder;
     const auto rows = make_table(folder, from.threads);
     shown.set_steps(1 + (from.baseline_requests > 0 ? 1U : 0U) + todo.capacities.size());
@@ -64,7 +66,7 @@ void measure(const options& from, const levee::lab::trace& trace, const plan& to
     if (!is_filled) {
         return;
     }
-    driver drive(trace, rows, from.threads, shown, signals);
+    driver drive(trace, rows, from.threads, monitor, metrics, shown, signals);
     if (from.baseline_requests > 0) {
         measured.baseline = drive.without_cache(from.baseline_requests);
     }
@@ -74,6 +76,16 @@ void measure(const options& from, const levee::lab::trace& trace, const plan& to
         }
         measured.runs.push_back(drive.with_cache(capacity, todo.by_size));
     }
+}
+
+// The same, with the latencies in a file meanwhile and in the end.
+void measure(const options& from, const levee::lab::trace& trace, const plan& todo, progress& shown,
+             interrupts& signals, results& measured) {
+    levee::percentile_monitor monitor;
+    metrics_file metrics(from.metrics_file, monitor);
+    metrics.write();  // if it cannot be written, better now than later
+    replay_all(from, trace, todo, monitor, metrics, shown, signals, measured);
+    metrics.write();
 }
 
 void write_plot(const std::string& path, const std::string& svg) {

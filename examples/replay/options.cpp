@@ -24,6 +24,8 @@ constexpr const char* footer =
     "A trace has one key a line, and optionally ',size' in bytes; plain or gzip. Without sizes of\n"
     "the cache: 1, 2, 5, 10 and 20 % of the keys, or of their bytes when the trace has sizes.\n\n"
     "The report goes to standard output, progress to standard error. NO_COLOR is respected.\n"
+    "--metrics-file is replaced each second and at the end, always by a whole page; a name that ends in\n"
+    "'.prom' suits the text-file collector of Prometheus' node exporter.\n"
     "Exit status: 0 done; 1 something failed; 2 wrong usage; 130 interrupted (the report covers what\n"
     "was measured until then), or 128 + another signal; 141 nobody reads the output any more.";
 
@@ -37,21 +39,34 @@ void rising(std::vector<std::uint64_t>& sizes) {
 }
 
 // Found now rather than after minutes of replaying.
-void check_plot(const std::string& path) {
-    if (path.empty()) {
-        return;
-    }
+void check_output(const std::string& option, const std::string& path, const std::string& what) {
     const std::filesystem::path file(path);
     const std::filesystem::path folder = file.has_parent_path() ? file.parent_path() : ".";
     std::error_code ignored;
     if (std::filesystem::is_directory(file, ignored)) {
-        throw wrong_usage("--plot: '" + path + "' is a folder; give the name of an SVG file");
+        throw wrong_usage(option + ": '" + path + "' is a folder; give the name of " + what);
     }
     if (!std::filesystem::is_directory(folder, ignored)) {
-        throw wrong_usage("--plot: there is no folder '" + folder.string() + "'");
+        throw wrong_usage(option + ": there is no folder '" + folder.string() + "'");
     }
     if (::access((std::filesystem::exists(file, ignored) ? file : folder).c_str(), W_OK) != 0) {
-        throw wrong_usage("--plot: '" + path + "' cannot be written");
+        throw wrong_usage(option + ": '" + path + "' cannot be written");
+    }
+}
+
+// The file is replaced by others that are written beside it.
+void check_metrics(const std::string& path) {
+    const std::string option = "--metrics-file";
+    check_output(option, path, "a file");
+    const std::filesystem::path file(path);
+    const std::filesystem::path folder = file.has_parent_path() ? file.parent_path() : ".";
+    std::error_code ignored;
+    if (const auto kind = std::filesystem::symlink_status(file, ignored).type();
+        kind != std::filesystem::file_type::not_found && kind != std::filesystem::file_type::regular) {
+        throw wrong_usage(option + ": '" + path + "' is no plain file, and would be replaced by one");
+    }
+    if (::access(folder.c_str(), W_OK) != 0) {
+        throw wrong_usage(option + ": nothing can be written into the folder '" + folder.string() + "'");
     }
 }
 
@@ -67,7 +82,12 @@ void check(options& given) {
     if (!given.bytes.empty() && given.bytes.back() > most_bytes) {
         throw wrong_usage("--bytes: more than 1 EiB is not a size that can be meant");
     }
-    check_plot(given.plot);
+    if (!given.plot.empty()) {
+        check_output("--plot", given.plot, "an SVG file");
+    }
+    if (!given.metrics_file.empty()) {
+        check_metrics(given.metrics_file);
+    }
 }
 
 // The largest number of the form 1, 1.5, 2, 2.5 ... 9.5 × 10^n that is not above `number`: round sizes read
@@ -127,6 +147,8 @@ std::optional<options> parse_options(int argc, const char* const* argv, std::ost
         ->type_name("N")
         ->capture_default_str();
     app.add_option("--plot", given.plot, "Draw the miss-ratio curve into this SVG file")->type_name("FILE");
+    app.add_option("--metrics-file", given.metrics_file, "Keep the latencies in this file, for Prometheus")
+        ->type_name("FILE");
     app.add_option("--requests", given.requests, "Length of the made-up workload")
         ->check(no_negative)
         ->check(CLI::Range(std::uint64_t{1}, most_requests).description(""))

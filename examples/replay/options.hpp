@@ -21,6 +21,7 @@ struct options {
     unsigned threads = 2;                  ///< In [1, 256].
     std::uint64_t baseline_requests = 200'000;  ///< Replayed without a cache, at most. Zero: none.
     std::string plot{};                         ///< An SVG file. Empty: none.
+    std::string metrics_file{};                 ///< For Prometheus. Empty: none.
     std::uint64_t requests = 500'000;           ///< Of the made-up workload. In [1, 100'000'000].
     std::uint64_t seed = 1;                     ///< Of the made-up workload.
 };

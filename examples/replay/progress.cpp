@@ -96,15 +96,16 @@ void progress::begin(std::string_view label, std::uint64_t total) {
     update(0);
 }
 
-void progress::update(std::uint64_t done) {
+void progress::update(std::uint64_t done, const details& below) {
     const auto now = levee::clock::precise().now();
     if (now < next_) {
         return;
     }
     if (at_.is_terminal) {
         next_ = now + 100ms;
+        write("\r" + bar_line(state(done), at_.width - 1) + "\x1b[K" +
+              drawn(below ? below() : std::vector<std::string>()));
         is_drawn_ = true;
-        write("\r" + bar_line(state(done), at_.width - 1) + "\x1b[K");
     } else {
         next_ = now + 5s;
         write(plain_line(state(done)) + "\n");
@@ -119,10 +120,31 @@ void progress::end(std::uint64_t done) {
     }
 }
 
+// The lines below the bar; the cursor stays in the bar's line.
+std::string progress::drawn(const std::vector<std::string>& below) {
+    const bool fits = below.size() + 1 < at_.height &&
+                      std::all_of(below.begin(), below.end(),
+                                  [this](const std::string& line) { return line.size() < at_.width; });
+    const std::size_t lines = fits ? below.size() : 0;
+    std::string text;
+    if (lines < drawn_below_) {
+        text += "\x1b[J";
+    }
+    for (std::size_t i = 0; i < lines; ++i) {
+        text.append("\r\n").append(below[i]).append("\x1b[K");
+    }
+    if (lines > 0) {
+        text += "\x1b[" + std::to_string(lines) + 'A';
+    }
+    drawn_below_ = lines;
+    return text;
+}
+
 void progress::clear() noexcept {
     if (is_drawn_) {
-        write("\r\x1b[K");
+        write(drawn_below_ > 0 ? "\r\x1b[J" : "\r\x1b[K");
         is_drawn_ = false;
+        drawn_below_ = 0;
     }
 }
 

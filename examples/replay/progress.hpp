@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "levee/core/clock.hpp"
 #include "replay/terminal.hpp"
@@ -48,17 +50,22 @@ public:
     /// Begins a step of `total` things; zero: it is not known how many.
     void begin(std::string_view label, std::uint64_t total);
 
-    /// Tells how many are done. To be called every 50 ms or so.
-    void update(std::uint64_t done);
+    /// Makes the lines that are shown below the bar.
+    using details = std::function<std::vector<std::string>()>;
+
+    /// Tells how many are done. To be called every 50 ms or so. `below` is asked only when a bar is drawn,
+    /// so never without a terminal; its lines are left out where they do not fit.
+    void update(std::uint64_t done, const details& below = {});
 
     /// Ends the step.
     void end(std::uint64_t done);
 
-    /// Erases the bar, so that something else can be written.
+    /// Erases the bar and what is below it, so that something else can be written.
     void clear() noexcept;
 
 private:
     void write(std::string_view text) noexcept;
+    [[nodiscard]] std::string drawn(const std::vector<std::string>& below);
     [[nodiscard]] step_state state(std::uint64_t done) const;
 
     const int descriptor_;
@@ -68,6 +75,7 @@ private:
     std::uint64_t total_ = 0;
     levee::time_point begun_{}, next_{};
     bool is_drawn_ = false;
+    std::size_t drawn_below_ = 0;  // lines
 };
 
 }  // namespace replay

@@ -23,8 +23,9 @@ terminal terminal::at(int descriptor) {
     result.is_terminal = ::isatty(descriptor) == 1 && variable("TERM") != "dumb";
     result.has_colour = result.is_terminal && variable("NO_COLOR").empty();
     winsize size{};
-    if (result.is_terminal && ::ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
-        result.width = size.ws_col;
+    if (result.is_terminal && ::ioctl(descriptor, TIOCGWINSZ, &size) == 0) {
+        result.width = size.ws_col > 0 ? size.ws_col : result.width;
+        result.height = size.ws_row > 0 ? size.ws_row : result.height;
     }
     return result;
 }

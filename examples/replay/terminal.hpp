@@ -13,6 +13,7 @@ struct terminal {
     bool is_terminal = false;  ///< Lines can be redrawn.
     bool has_colour = false;   ///< A terminal, and NO_COLOR is not set.
     std::size_t width = 80;    ///< In characters.
+    std::size_t height = 24;   ///< In lines.
 
     /// Looks at the descriptor and at the environment (TERM, NO_COLOR: see no-color.org).
     [[nodiscard]] static terminal at(int descriptor);

@@ -62,6 +62,7 @@ public:
         }
         this_thread.record = record;
         this_thread.slot = slot;
+        this_thread.place = place_of(slot);
         return {};
     }
 
@@ -70,6 +71,7 @@ public:
         clear(*this_thread.record);
         const std::uint32_t slot = this_thread.slot;
         this_thread.record = nullptr;
+        this_thread.place = no_place;
         const std::lock_guard lock(mutex_);
         free_locked(slot);
     }

@@ -102,7 +102,7 @@ histogram& histogram::operator-=(const histogram& other) {
         return *this;
     }
     for (std::size_t i = 0; i < octaves; ++i) {
-        if (other.octaves_[i]) {
+        if (other.octaves_[i] && octaves_[i]) {  // where there is none, none is taken
             auto& mine = *octaves_[i];
             std::transform(mine.begin(), mine.end(), other.octaves_[i]->begin(), mine.begin(),
                            std::minus<>());
@@ -116,22 +116,30 @@ histogram& histogram::operator-=(const histogram& other) {
     return *this;
 }
 
-// Holds the extremes within the outer buckets. Not for an empty histogram.
+// Holds the extremes within the outer buckets, and the sum within what the buckets allow. Not for an empty
+// histogram.
 void histogram::tighten_extremes() noexcept {
+    u128 least_sum = 0;
+    u128 greatest_sum = 0;
     std::uint64_t low = UINT64_MAX;
     std::uint64_t high = 0;
     std::uint64_t first_high = UINT64_MAX;
     std::uint64_t last_low = 0;
-    for_each_bucket([&](std::uint64_t bucket_low, std::uint64_t bucket_high, std::uint64_t) {
-        if (low == UINT64_MAX) {
+    bool is_first = true;
+    for_each_bucket([&](std::uint64_t bucket_low, std::uint64_t bucket_high, std::uint64_t times) {
+        if (is_first) {
             low = bucket_low;
             first_high = bucket_high;
+            is_first = false;
         }
+        least_sum += u128{bucket_low} * times;
+        greatest_sum += u128{bucket_high} * times;
         last_low = bucket_low;
         high = bucket_high;
     });
     min_ = std::clamp(min_, low, first_high);
     max_ = std::clamp(max_, last_low, high);
+    sum_ = std::clamp(sum_, least_sum, greatest_sum);
 }
 
 std::optional<std::uint64_t>(histogram::min)() const noexcept {
@@ -170,35 +178,53 @@ std::optional<double> histogram::standard_deviation() const noexcept {
 }
 
 std::optional<std::uint64_t> histogram::value_at_percentile(double percentile) const {
-    if (!(percentile >= 0.0 && percentile <= 100.0)) {  // written so that NaN is refused
-        throw std::invalid_argument("histogram::value_at_percentile: percentile is " +
-                                    std::to_string(percentile) + "; it must be in [0, 100]");
+    std::optional<std::uint64_t> value;
+    values_at_percentiles({&percentile, 1}, {&value, 1});
+    return value;
+}
+
+void histogram::values_at_percentiles(std::span<const double> percentiles,
+                                      std::span<std::optional<std::uint64_t>> values) const {
+    double last = 0.0;
+    for (const double percentile : percentiles) {
+        if (!(percentile >= last && percentile <= 100.0)) {  // written so that NaN is refused
+            throw std::invalid_argument("histogram::value_at_percentile: percentile is " +
+                                        std::to_string(percentile) + "; it must be in [" +
+                                        (last == 0.0 ? "0" : std::to_string(last)) + ", 100]");
+        }
+        last = percentile;
     }
-    if (count_ == 0) {
-        return std::nullopt;
-    }
-    // 99.9 % of 1,000 is rank 999, though the nearest double to 99.9 is a little above it.
-    const double exact = percentile / 100.0 * static_cast<double>(count_);
-    const double rank = std::ceil(exact * (1.0 - 4e-16));
-    if (rank <= 1.0) {
-        return min_;
-    }
-    if (rank >= static_cast<double>(count_)) {
-        return max_;
-    }
-    auto left = static_cast<std::uint64_t>(rank);
-    for (std::size_t i = 0; i < octaves; ++i) {
-        if (octaves_[i]) {
-            for (std::size_t bucket = 0; bucket < octave_size; ++bucket) {
-                const std::uint64_t times = (*octaves_[i])[bucket];
-                if (left <= times) {
-                    return std::clamp(middle({i, bucket}), min_, max_);
-                }
-                left -= times;
+    std::size_t octave = 0;
+    std::size_t bucket = 0;
+    std::uint64_t passed = 0;  // values in the buckets before
+    for (std::size_t i = 0; i < percentiles.size(); ++i) {
+        if (count_ == 0) {
+            values[i] = std::nullopt;
+            continue;
+        }
+        // 99.9 % of 1,000 is rank 999, though the nearest double to 99.9 is a little above it.
+        const double exact = percentiles[i] / 100.0 * static_cast<double>(count_);
+        const double rank = std::ceil(exact * (1.0 - 4e-16));
+        if (rank <= 1.0 || rank >= static_cast<double>(count_)) {
+            values[i] = rank <= 1.0 ? min_ : max_;
+            continue;
+        }
+        const auto wanted = static_cast<std::uint64_t>(rank);
+        values[i] = max_;
+        for (; octave < octaves; ++octave, bucket = 0) {
+            if (!octaves_[octave]) {
+                continue;
+            }
+            const counts& held = *octaves_[octave];
+            while (bucket < octave_size && passed + held[bucket] < wanted) {
+                passed += held[bucket++];
+            }
+            if (bucket < octave_size) {
+                values[i] = std::clamp(middle({octave, bucket}), min_, max_);
+                break;
             }
         }
     }
-    return max_;
 }
 
 std::uint64_t histogram::count_between(std::uint64_t low, std::uint64_t high) const noexcept {

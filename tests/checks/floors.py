@@ -19,7 +19,7 @@ FLOORS = [
     ["testing", "levee.hpp"],
 ]
 FLOOR_OF = {folder: floor for floor, folders in enumerate(FLOORS) for folder in folders}
-ARROWS = set()  # (from, to): same-floor includes that the design draws; none so far
+ARROWS = {("async", "monitor")}  # (from, to): same-floor includes that the design draws: async_measure
 
 STANDARD_ONLY = {"core", "local", "monitor", "resilience", "balance"}
 # A library's own header, and the one folder under src/ that may include it.

@@ -90,9 +90,25 @@ class Replay(unittest.TestCase):
         self.assertIn(str(plot), self.succeed("--trace", self.trace("a\nb\na\n"), "--entries", "1,2", "--plot", str(plot)))
         self.assertIn("<svg", plot.read_text())
 
+    def test_keeps_the_latencies_in_a_file(self):
+        metrics = self.folder / "replay.prom"
+        metrics.write_text("of a former run\n")
+        self.succeed("--entries", "100,1000", "--metrics-file", str(metrics), *QUICK)
+        page = metrics.read_text()
+        self.assertIn("# TYPE replay_operation_duration_seconds histogram\n", page)
+        self.assertTrue(page.endswith("\n"))
+        counts = {}
+        for line in page.splitlines():
+            if line.startswith("replay_operation_duration_seconds_count") and 'outcome="success"' in line:
+                counts[re.search(r'operation="([^"]*)"', line)[1]] = int(float(line.split()[-1]))
+        self.assertEqual(counts.get("no cache: miss"), 1000)
+        for size in ("100 entries", "1,000 entries"):
+            self.assertEqual(counts[size + ": hit"] + counts[size + ": miss"], 20000)
+        self.assertEqual(sorted(os.listdir(self.folder)), ["replay.prom", "tmp"], "nothing else beside it")
+
     def test_helps(self):
         text = self.succeed("--help")
-        for option in ("--trace", "--entries", "--bytes", "--threads", "--plot", "Exit status"):
+        for option in ("--trace", "--entries", "--bytes", "--threads", "--plot", "--metrics-file", "Exit status"):
             self.assertIn(option, text)
 
     # Errors
@@ -116,6 +132,14 @@ class Replay(unittest.TestCase):
         self.refuse(2, "--threads", "--threads", "0")
         self.refuse(2, "--nonsense", "--nonsense")
         self.refuse(2, "there is no folder", "--plot", str(self.folder / "absent" / "x.svg"))
+        self.refuse(2, "there is no folder", "--metrics-file", str(self.folder / "absent" / "x.prom"))
+        self.refuse(2, "is a folder", "--metrics-file", str(self.folder))
+        self.refuse(2, "is no plain file", "--metrics-file", "/dev/null")
+
+    def test_says_when_the_metrics_cannot_be_written(self):
+        name = "m" * 250  # a name that is not too long, but the one of the file beside it is
+        self.refuse(1, "cannot write the metrics", "--trace", self.trace("a\n"), "--metrics-file",
+                    str(self.folder / name))
 
     def test_says_when_there_is_no_place_for_the_database(self):
         self.environment["TMPDIR"] = str(self.folder / "absent")
@@ -140,9 +164,9 @@ class Replay(unittest.TestCase):
 
     # Signals. The program says on standard error which step has ended, so nothing here waits by time.
 
-    def interrupt(self, sent, after):
+    def interrupt(self, sent, after, *arguments):
         sizes = ",".join(str(size) for size in range(1000, 9000))  # far more than it will come to
-        process = subprocess.Popen([PROGRAM, "--entries", sizes, *QUICK], stdout=subprocess.PIPE,
+        process = subprocess.Popen([PROGRAM, "--entries", sizes, *QUICK, *arguments], stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True, env=self.environment)
         for line in process.stderr:
             if after in line:
@@ -158,6 +182,12 @@ class Replay(unittest.TestCase):
         self.assertIn("Interrupted", report)
         self.assertRegex(report, r"(?m)^  1,000 +\d+\.\d\d %")
 
+    def test_writes_the_last_metrics_when_interrupted(self):
+        metrics = self.folder / "replay.prom"
+        code, _ = self.interrupt(signal.SIGINT, "1,000 entries: 20,000 in", "--metrics-file", str(metrics))
+        self.assertEqual(code, 130)
+        self.assertIn('operation="1,000 entries: hit"', metrics.read_text())
+
     def test_reports_also_when_it_is_terminated(self):
         code, report = self.interrupt(signal.SIGTERM, "filling the database")
         self.assertEqual(code, 143)
@@ -165,9 +195,10 @@ class Replay(unittest.TestCase):
 
     # Terminals
 
-    def on_terminal(self, **environment):
+    def on_terminal(self, requests=20000, **environment):
         controller, terminal = pty.openpty()
-        process = subprocess.Popen([PROGRAM, "--entries", "1000", *QUICK], stdout=terminal, stderr=terminal,
+        process = subprocess.Popen([PROGRAM, "--entries", "1000", "--baseline-requests", "1000",
+                                    "--requests", str(requests)], stdout=terminal, stderr=terminal,
                                    env=dict(self.environment, **environment))
         os.close(terminal)
         text = b""
@@ -184,6 +215,13 @@ class Replay(unittest.TestCase):
         text = self.on_terminal()
         self.assertRegex(text, r"1,000 entries  \[#*\.*\] +\d+ %")
         self.assertIn("\x1b[1m", text)
+
+    def test_shows_latencies_below_the_bar_and_erases_them(self):
+        text = self.on_terminal(requests=1_000_000)  # it is drawn each 100 ms: long enough for that
+        table = text.index("µs, last 10 s")
+        self.assertRegex(text[table:], r"  miss +[\d.,]+ +[\d.,]+ +[\d,]+\x1b\[K")
+        self.assertIn("\r\x1b[J", text[table:], "erased")
+        self.assertNotIn("last 10 s", text[text.rindex("\x1b[J"):])
 
     def test_respects_no_color_and_dumb_terminals(self):
         self.assertNotIn("\x1b[1m", self.on_terminal(NO_COLOR="1"))

@@ -1,6 +1,7 @@
 // S2: exact totals with threads that come and go, while others read.
 #include "levee/core/random.hpp"
 #include "levee/monitor/percentile_monitor.hpp"
+#include "levee/testing/manual_clock.hpp"
 
 #include <gtest/gtest.h>
 
@@ -113,6 +114,56 @@ TEST(monitor_stress, totals_are_exact_and_reading_is_consistent_while_threads_co
     EXPECT_EQ(total.succeeded, all);
     EXPECT_EQ(total.failed, all_failed);
     EXPECT_EQ(monitor.lost(), 0u);
+}
+
+TEST(monitor_stress, windows_lose_and_repeat_nothing_while_snapshots_are_taken) {
+    constexpr std::size_t writers = 2;
+    constexpr int minutes = 12;
+    constexpr int snapshots_amid = 20;  // of each minute
+    levee::testing::manual_clock clock;
+    percentile_monitor monitor({.clock = &clock});
+    auto op = monitor.operation("op");
+    histogram all;
+    for (int minute = 0; minute < minutes; ++minute) {
+        monitor.tick();  // this minute's window begins here
+        const levee::time_point begin = clock.now();
+        std::vector<histogram> expected(writers);
+        std::atomic<int> snapshots{0};
+        std::vector<std::thread> threads;
+        for (std::size_t writer = 0; writer < writers; ++writer) {
+            threads.emplace_back([&, writer, mine = op]() mutable {
+                levee::xoshiro256 random(static_cast<std::uint64_t>(minute) * writers + writer);
+                while (snapshots.load() < snapshots_amid) {
+                    const duration latency = drawn(random);
+                    mine.record(latency);
+                    expected[writer].record(static_cast<std::uint64_t>(latency.count()));
+                }
+            });
+        }
+        for (std::uint64_t seen = 0; snapshots.load() < snapshots_amid; snapshots.fetch_add(1)) {
+            std::uint64_t now = seen;
+            while (now == seen) {  // until somebody recorded since the last one
+                now = monitor.histograms("op").succeeded.count();
+            }
+            seen = now;
+            clock.advance(std::chrono::seconds(1));
+            monitor.tick();
+            expect_consistent(monitor.histograms("op", levee::window::last_10s).succeeded);
+        }
+        for (auto& thread : threads) {
+            thread.join();
+        }
+        clock.set(begin + std::chrono::minutes(1));
+        const histogram seen = monitor.histograms("op", levee::window::last_minute).succeeded;
+        histogram recorded;
+        for (const auto& each : expected) {
+            recorded += each;
+        }
+        ASSERT_EQ(seen.count(), recorded.count());
+        ASSERT_NO_THROW(static_cast<void>(seen - recorded)) << "all of them, in their buckets";
+        all += recorded;
+    }
+    EXPECT_EQ(monitor.histograms("op").succeeded, all);
 }
 
 TEST(monitor_stress, extremes_agree_with_the_buckets_while_each_value_is_a_new_extreme) {

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <type_traits>
 #include <utility>
 
@@ -18,9 +19,10 @@ struct alignas(line_size) slot_record {
     std::uint32_t depth = 0;                  ///< Living guards; only the thread itself looks.
 };
 
-/// What the thread knows about itself. All zero until it first asks for a slot, and after it gave it back.
+/// What the thread knows about itself: no slot until it first asks for one, and after it gave it back.
 struct thread_state {
     slot_record* record = nullptr;     ///< Null: no slot.
+    slot_place place = no_place;       ///< The slot's.
     std::uint32_t slot = 0;            ///< Meaningless without a record.
     std::uint32_t unslotted_pins = 0;  ///< Living guards taken when no slot could be had.
 };
@@ -97,18 +99,22 @@ public:
 
     /// The calling thread's own. The reference is this thread's until it ends, and valid as long as `*this`.
     /// Errors: those of `thread_slots::current`, std::bad_alloc, what `T()` throws. Cost: about 2 ns.
-    [[nodiscard]] T& local() { return blocks_.get(thread_slots::current()).value; }
+    [[nodiscard]] T& local() {
+        if (T* const made = find_local()) [[likely]] {
+            return *made;
+        }
+        return blocks_.get(thread_slots::current()).value;
+    }
 
     /// As `local`; null where that throws.
     [[nodiscard]] T* try_local() noexcept {
-        const std::uint32_t slot = thread_slots::try_current();
-        if (slot == thread_slots::none) {
-            return nullptr;
-        }
-        cell* found = blocks_.find(slot);
-        if (found == nullptr) [[unlikely]] {
-            found = try_make(slot);
-        }
+        T* const made = find_local();
+        return made != nullptr ? made : try_make();
+    }
+
+    /// The calling thread's own if it has been made by `local` or `try_local`, else null. Cost: about 1 ns.
+    [[nodiscard]] T* find_local() const noexcept {
+        cell* const found = blocks_.find(detail::this_thread.place);
         return found == nullptr ? nullptr : &found->value;
     }
 
@@ -129,15 +135,85 @@ private:
         T value{};
     };
 
-    cell* try_make(std::uint32_t slot) noexcept {
+    T* try_make() noexcept {
+        const std::uint32_t slot = thread_slots::try_current();
+        if (slot == thread_slots::none) {
+            return nullptr;
+        }
         try {
-            return &blocks_.get(slot);
+            return &blocks_.get(slot).value;
         } catch (...) {
             return nullptr;
         }
     }
 
     detail::slot_blocks<cell> blocks_;
+};
+
+/// One `T` for each thread that asks, allocated singly: for a T of some hundred bytes or more, of which
+/// `thread_cells` would make as many as a block has.
+///
+/// All else is as there. Cost: a pointer for up to twice as many threads as ever were at once, and a T for
+/// each slot that asked; one more load a look-up.
+template <class T>
+class thread_objects {
+public:
+    thread_objects() = default;
+    thread_objects(const thread_objects&) = delete;
+    thread_objects& operator=(const thread_objects&) = delete;
+    ~thread_objects() {
+        for_each([](const T& made) { delete static_cast<const lined*>(&made); });
+    }
+
+    /// The calling thread's own; null if there is no slot or no memory for it.
+    [[nodiscard]] T* try_local() noexcept {
+        if (const pointer* const at = blocks_.find(detail::this_thread.place)) [[likely]] {
+            if (T* const made = at->load(std::memory_order_relaxed)) [[likely]] {  // stored by this slot
+                return made;
+            }
+        }
+        return try_make();
+    }
+
+    /// Calls `f(const T&)` for each there is, in order of slots, while owners go on writing.
+    template <class F>
+    void for_each(F&& f) const {
+        const std::uint32_t end = thread_slots::high_water();
+        for (std::uint32_t slot = 0; slot < end; ++slot) {
+            if (const pointer* const at = blocks_.find(slot)) {
+                if (const T* const made = at->load(std::memory_order_acquire)) {
+                    f(*made);
+                }
+            }
+        }
+    }
+
+private:
+    using pointer = std::atomic<T*>;
+    struct alignas(detail::line_size) lined : T {};  // a line of its own, as each has one writer
+
+    T* try_make() noexcept {
+        const std::uint32_t slot = thread_slots::try_current();
+        if (slot == thread_slots::none) {
+            return nullptr;
+        }
+        try {
+            pointer& at = blocks_.get(slot);
+            if (at.load(std::memory_order_relaxed) == nullptr) {
+                auto made = std::make_unique<lined>();
+                T* expected = nullptr;  // not null if making it came here, too, as an allocator might
+                if (at.compare_exchange_strong(expected, made.get(), std::memory_order_release,
+                                               std::memory_order_relaxed)) {
+                    static_cast<void>(made.release());
+                }
+            }
+            return at.load(std::memory_order_relaxed);
+        } catch (...) {
+            return nullptr;
+        }
+    }
+
+    detail::slot_blocks<pointer> blocks_;
 };
 
 /// A counter that many threads add to without sharing a line.

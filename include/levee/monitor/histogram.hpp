@@ -1,6 +1,7 @@
 /// A histogram that tells any percentile of what it counted, within 0.8 %.
 #pragma once
 
+#include "levee/core/bytes.hpp"
 #include "levee/monitor/detail/log_linear.hpp"
 
 #include <array>
@@ -8,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 
 namespace levee {
 
@@ -46,7 +48,7 @@ public:
 
     /// Takes away an earlier state of this histogram, or a part of it: what was recorded since remains.
     /// After this `min` and `max` are bounds: no value lies outside, the extreme values may lie inside by
-    /// 0.8 %. `mean` stays exact.
+    /// 0.8 %. `mean` stays exact, if it was in both.
     /// Errors: std::invalid_argument if a bucket of `other` has more than this one's; nothing was changed.
     histogram& operator-=(const histogram& other);
 
@@ -69,6 +71,9 @@ public:
     [[nodiscard]] std::optional<std::uint64_t>(min)() const noexcept;
     [[nodiscard]] std::optional<std::uint64_t>(max)() const noexcept;
 
+    /// The sum of all values, exact up to the rounding of a double; 0 of none.
+    [[nodiscard]] double sum() const noexcept { return static_cast<double>(sum_); }
+
     /// The arithmetic mean, exact up to the rounding of a double.
     [[nodiscard]] std::optional<double> mean() const noexcept;
 
@@ -80,6 +85,10 @@ public:
     /// within 0.4 %; 0 is the minimum, 100 the maximum. Empty if nothing was counted.
     /// Errors: std::invalid_argument outside [0, 100]. Cost: one walk over the buckets.
     [[nodiscard]] std::optional<std::uint64_t> value_at_percentile(double percentile) const;
+
+    /// Those of several percentiles, which must not fall, in one walk. `values` must be as long.
+    void values_at_percentiles(std::span<const double> percentiles,
+                               std::span<std::optional<std::uint64_t>> values) const;
 
     /// How many values lie in [low, high]. The buckets that low and high fall into count as a whole, so the
     /// edges are off by at most 0.8 %. Zero if low > high.
@@ -99,6 +108,15 @@ public:
             }
         }
     }
+
+    /// The histogram as bytes, for files and other processes: about 3 for each bucket that is used. The
+    /// form is described in histogram_bytes.cpp; it begins with a version and is the same on all machines.
+    [[nodiscard]] bytes serialise() const;
+
+    /// The histogram that `serialise` made bytes of, equal to it.
+    /// Errors: levee::error with errc::invalid_data if `data` is anything else, or of a later version; it
+    /// may come from anywhere. Cost: memory for at most the 58 powers of two, whatever `data` says.
+    [[nodiscard]] static histogram deserialise(bytes_view data);
 
     /// The same counts, sum and extremes.
     friend bool operator==(const histogram& a, const histogram& b) noexcept;

@@ -1,6 +1,5 @@
 // S1: the error against an exact sort, for the shapes that latencies have.
-#include "levee/core/random.hpp"
-#include "levee/monitor/histogram.hpp"
+#include "support/latency_shapes.hpp"
 
 #include <gtest/gtest.h>
 
@@ -13,65 +12,14 @@
 namespace {
 
 using levee::histogram;
-using levee::uniform_unit;
-
-using generator = double (*)(levee::xoshiro256&);
-
-struct shape {
-    const char* name;
-    generator draw;
-};
-
-double normal(levee::xoshiro256& random) {  // Box and Muller 1958
-    const double u = 1.0 - uniform_unit(random);
-    return std::sqrt(-2.0 * std::log(u)) * std::cos(6.283185307179586 * uniform_unit(random));
-}
-
-const std::vector<shape> shapes{
-    {"uniform", [](levee::xoshiro256& random) { return uniform_unit(random) * 1e9; }},
-    {"exponential", [](levee::xoshiro256& random) { return -std::log(1.0 - uniform_unit(random)) * 5e6; }},
-    {"bimodal",
-     [](levee::xoshiro256& random) {  // hits of about 200 ns, one in 50 a load of about 3 ms
-         return uniform_unit(random) < 0.98 ? 200.0 + 20.0 * normal(random) : 3e6 + 2e5 * normal(random);
-     }},
-    {"log_normal", [](levee::xoshiro256& random) { return std::exp(13.0 + 1.5 * normal(random)); }},
-    {"constant", [](levee::xoshiro256&) { return 1'234'567.0; }},
-    {"bucket_edges",  // adversarial: the last value of a bucket, from all powers of two
-     [](levee::xoshiro256& random) {
-         return std::ldexp(1.0, 8 + static_cast<int>(uniform_below(random, 40))) * (129.0 / 128.0) - 1.0;
-     }},
-    {"small", [](levee::xoshiro256& random) { return uniform_unit(random) * 300.0; }},
-};
+using namespace levee::tests;
 
 constexpr std::size_t samples = 200'000;
 
-class histogram_error : public testing::TestWithParam<shape> {};
-
-std::vector<std::uint64_t> draw_sorted(const shape& from) {
-    levee::xoshiro256 random(2024);
-    std::vector<std::uint64_t> values(samples);
-    for (auto& value : values) {
-        value = static_cast<std::uint64_t>(std::max(0.0, from.draw(random)));
-    }
-    std::sort(values.begin(), values.end());
-    return values;
-}
-
-histogram counted(const std::vector<std::uint64_t>& values) {
-    histogram made;
-    for (const auto value : values) {
-        made.record(value);
-    }
-    return made;
-}
-
-double relative_error(std::uint64_t estimate, std::uint64_t exact) {
-    const double difference = std::abs(static_cast<double>(estimate) - static_cast<double>(exact));
-    return exact == 0 ? difference : difference / static_cast<double>(exact);
-}
+class histogram_error : public testing::TestWithParam<latency_shape> {};
 
 TEST_P(histogram_error, percentiles_are_within_their_bound_of_an_exact_sort) {
-    const auto values = draw_sorted(GetParam());
+    const auto values = draw_sorted(GetParam(), samples);
     const histogram estimate = counted(values);
     for (std::size_t per_mille_tenths = 1; per_mille_tenths <= 10'000; ++per_mille_tenths) {
         const double percentile = static_cast<double>(per_mille_tenths) / 100.0;
@@ -85,7 +33,7 @@ TEST_P(histogram_error, percentiles_are_within_their_bound_of_an_exact_sort) {
 }
 
 TEST_P(histogram_error, counts_extremes_and_mean_are_exact) {
-    const auto values = draw_sorted(GetParam());
+    const auto values = draw_sorted(GetParam(), samples);
     const histogram estimate = counted(values);
     EXPECT_EQ(estimate.count(), samples);
     EXPECT_EQ(estimate.min(), values.front());
@@ -98,7 +46,7 @@ TEST_P(histogram_error, counts_extremes_and_mean_are_exact) {
 }
 
 TEST_P(histogram_error, standard_deviation_is_within_its_bound) {
-    const auto values = draw_sorted(GetParam());
+    const auto values = draw_sorted(GetParam(), samples);
     const histogram estimate = counted(values);
     const double mean = estimate.mean().value();
     double squares = 0.0;
@@ -114,7 +62,7 @@ TEST_P(histogram_error, standard_deviation_is_within_its_bound) {
 }
 
 TEST_P(histogram_error, counts_between_bounds_are_right_up_to_the_buckets_at_the_edges) {
-    const auto values = draw_sorted(GetParam());
+    const auto values = draw_sorted(GetParam(), samples);
     const histogram estimate = counted(values);
     const auto exact = [&](double low, double high) {
         return static_cast<std::uint64_t>(
@@ -132,7 +80,7 @@ TEST_P(histogram_error, counts_between_bounds_are_right_up_to_the_buckets_at_the
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(shapes, histogram_error, testing::ValuesIn(shapes),
+INSTANTIATE_TEST_SUITE_P(shapes, histogram_error, testing::ValuesIn(latency_shapes()),
                          [](const auto& instance) { return std::string(instance.param.name); });
 
 }  // namespace

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -294,6 +296,32 @@ TEST(histogram, a_moved_one_is_empty_and_usable) {
     EXPECT_EQ(from, histogram());  // NOLINT(bugprone-use-after-move)
     to.clear();
     EXPECT_EQ(to, histogram());
+}
+
+TEST(histogram, taking_away_an_empty_power_of_two_takes_nothing) {
+    histogram wrapped;  // counts are modulo 2^64: this one has a power of two with all counts 0
+    wrapped.record(1'000'000, std::uint64_t{1} << 63U);
+    wrapped.record(1'000'000, std::uint64_t{1} << 63U);
+    histogram some;
+    some.record(5);
+    some -= wrapped;
+    EXPECT_EQ(some.count(), 1u);
+}
+
+TEST(histogram, several_percentiles_are_those_of_one_each) {
+    levee::xoshiro256 random(3);
+    histogram made;
+    for (int i = 0; i < 5'000; ++i) {
+        made.record(random() >> uniform_below(random, 64));
+    }
+    const std::vector<double> percentiles{0, 0.01, 1, 25, 50, 50, 90, 99, 99.9, 99.99, 100};
+    std::vector<std::optional<std::uint64_t>> values(percentiles.size());
+    made.values_at_percentiles(percentiles, values);
+    for (std::size_t i = 0; i < percentiles.size(); ++i) {
+        EXPECT_EQ(values[i], made.value_at_percentile(percentiles[i])) << percentiles[i];
+    }
+    const std::vector<double> falling{50, 25};
+    EXPECT_THROW(made.values_at_percentiles(falling, std::span(values).first(2)), std::invalid_argument);
 }
 
 }  // namespace

@@ -203,6 +203,25 @@ TEST(percentile_monitor, the_overflow_series_name_takes_no_place) {
     EXPECT_EQ(monitor.stats(percentile_monitor::overflow_name).count, 1u);
 }
 
+TEST(percentile_monitor, names_that_are_too_long_count_in_the_overflow_series) {
+    percentile_monitor monitor;
+    monitor.record(std::string(percentile_monitor::max_name_size, 'x'), 1us);
+    monitor.record(std::string(percentile_monitor::max_name_size + 1, 'x'), 1us);
+    EXPECT_EQ(monitor.names().size(), 2u);
+    EXPECT_EQ(monitor.stats(percentile_monitor::overflow_name).count, 1u);
+}
+
+TEST(percentile_monitor, the_mean_is_right_though_the_sum_wraps) {
+    percentile_monitor monitor;
+    auto op = monitor.operation("op");
+    for (int i = 0; i < 5; ++i) {
+        op.record(duration::max());
+    }
+    EXPECT_DOUBLE_EQ(monitor.histograms("op").succeeded.sum(), 5.0 * 0x1p63);
+    op.record(2s);
+    EXPECT_DOUBLE_EQ(monitor.histograms("op").succeeded.sum(), 5.0 * 0x1p63 + 2e9);
+}
+
 TEST(percentile_monitor, refuses_to_keep_no_operations) {
     try {
         const percentile_monitor monitor({.max_operations = 0});

@@ -79,6 +79,9 @@ TEST(options, are_refused_by_name) {
         {{"--requests", "0"}, "--requests"},
         {{"--plot", "/"}, "is a folder"},
         {{"--plot", "/no/such/folder/x.svg"}, "there is no folder"},
+        {{"--metrics-file", "/"}, "--metrics-file: '/' is a folder"},
+        {{"--metrics-file", "/no/such/folder/x.prom"}, "--metrics-file: there is no folder"},
+        {{"--metrics-file", "/dev/null"}, "'/dev/null' is no plain file"},
         {{"surplus"}, "surplus"},
         {{"--trce", "x"}, "--trce"},
     };

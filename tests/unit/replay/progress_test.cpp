@@ -106,6 +106,44 @@ TEST(progress, redraws_and_erases_its_bar_on_a_terminal) {
     EXPECT_EQ(text.substr(text.size() - 4), "\r\x1b[K");
 }
 
+const progress::details two_lines = [] { return std::vector<std::string>{"  one", "  two"}; };
+
+// Of a step without a name: the first update is drawn whatever the time.
+std::string drawn_with(const progress::details& below, const terminal& at) {
+    pipe_ends out;
+    {
+        progress shown(out.ends[1], at);
+        shown.update(0, below);
+    }
+    return out.all();
+}
+
+TEST(progress, draws_lines_below_its_bar_and_erases_them) {
+    EXPECT_EQ(drawn_with(two_lines, {.is_terminal = true}),
+              "\r ...\x1b[K\r\n  one\x1b[K\r\n  two\x1b[K\x1b[2A\r\x1b[J")
+        << "the cursor is back in the bar's line, from where everything is erased";
+}
+
+TEST(progress, leaves_out_lines_that_do_not_fit) {
+    const std::string without = "\r ...\x1b[K\r\x1b[K";
+    EXPECT_EQ(drawn_with(two_lines, {.is_terminal = true, .width = 5}), without) << "they would wrap";
+    EXPECT_NE(drawn_with(two_lines, {.is_terminal = true, .width = 6}), without);
+    EXPECT_EQ(drawn_with(two_lines, {.is_terminal = true, .height = 3}), without) << "they would scroll";
+    EXPECT_NE(drawn_with(two_lines, {.is_terminal = true, .height = 4}), without);
+}
+
+TEST(progress, asks_for_no_lines_without_a_terminal) {
+    pipe_ends out;
+    progress shown(out.ends[1], terminal{});
+    bool is_asked = false;
+    shown.update(0, [&] {
+        is_asked = true;
+        return std::vector<std::string>{"x"};
+    });
+    EXPECT_FALSE(is_asked);
+    EXPECT_EQ(out.all(), " ...\n") << "an unknown total";
+}
+
 TEST(progress, goes_on_when_nobody_reads) {
     ignore_broken_pipes();
     pipe_ends out;

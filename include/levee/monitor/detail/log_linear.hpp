@@ -22,12 +22,16 @@ struct position {
     friend constexpr bool operator==(const position&, const position&) = default;
 };
 
+/// The highest bit set in `value`, or in 255 if that is more: which block of counts it belongs to.
+[[nodiscard]] constexpr unsigned top_bit(std::uint64_t value) noexcept {
+    // As an exclusive or, since that is one instruction on x86 (BSR).
+    return 63U ^ static_cast<unsigned>(std::countl_zero(value | (2 * octave_size - 1)));
+}
+
 [[nodiscard]] constexpr position position_of(std::uint64_t value) noexcept {
-    // With the lowest bits set to one, octave 0 needs no branch: its values look as wide as octave 1's.
-    const auto width = static_cast<unsigned>(std::bit_width(value | (octave_size - 1)));
-    const std::size_t octave = width - sub_bits;
-    const unsigned shift = static_cast<unsigned>(octave) - (octave > 0 ? 1 : 0);
-    return {octave, static_cast<std::size_t>(value >> shift) & (octave_size - 1)};
+    const unsigned shift = top_bit(value) - sub_bits;
+    const std::uint64_t steps = value >> shift;  // below 256, and 128 at least unless the shift is 0
+    return {shift + (steps >= octave_size ? 1 : 0), static_cast<std::size_t>(steps % octave_size)};
 }
 
 /// The smallest value in a bucket.

@@ -1,0 +1,605 @@
+#include "levee/balance/load_balancer.hpp"
+
+#include "levee/balance/least_connections.hpp"
+#include "levee/balance/power_of_two.hpp"
+#include "levee/balance/round_robin.hpp"
+#include "levee/monitor/percentile_monitor.hpp"
+#include "support.hpp"
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <stdexcept>
+
+namespace {
+
+using namespace std::chrono_literals;
+using namespace levee;
+using test::count_picks;
+using test::endpoints;
+using test::pick_id;
+using test::status_of;
+
+struct load_balancer_test : testing::Test {
+    test::manual_clock_stub clock;
+    load_balancer_options options{.seed = 1, .clock = &clock};
+};
+
+// ---- B10: sizes -----------------------------------------------------------------------------------------
+
+TEST_F(load_balancer_test, says_that_there_are_no_endpoints) {
+    endpoint_set set;
+    load_balancer balancer(set, options);
+    pick_refusal why{};
+    EXPECT_FALSE(balancer.pick({}, why));
+    EXPECT_EQ(why, pick_refusal::no_endpoints);
+    set.add({.id = "late"});
+    EXPECT_EQ(pick_id(balancer), "late");
+}
+
+TEST_F(load_balancer_test, picks_the_only_endpoint_whatever_happened_to_it) {
+    endpoint_set set(endpoints(1));
+    load_balancer balancer(set, options);
+    for (int i = 0; i < 100; ++i) {
+        EXPECT_EQ(pick_id(balancer, {}, outcome::failed(100us)), "e0");
+    }
+    EXPECT_EQ(status_of(balancer, "e0").failures, 100u);
+    EXPECT_EQ(status_of(balancer, "e0").ejections, 0u);
+}
+
+TEST_F(load_balancer_test, every_strategy_works_with_any_number_of_endpoints) {
+    for (const int count : {1, 2, 3, 9, 500}) {
+        endpoint_set set(endpoints(count));
+        load_balancer balancer(set, options);
+        std::set<std::string> seen;
+        for (int i = 0; i < count * 40; ++i) {
+            seen.insert(pick_id(balancer));
+        }
+        EXPECT_GE(seen.size(), static_cast<std::size_t>(count) * 9 / 10);
+        EXPECT_FALSE(seen.contains(""));
+    }
+}
+
+// ---- B5: every pick is completed exactly once (G8) ------------------------------------------------------
+
+TEST_F(load_balancer_test, g8_counts_in_flight_until_the_first_completion) {
+    endpoint_set set(endpoints(1));
+    load_balancer balancer(set, options);
+    auto first = balancer.pick();
+    auto second = balancer.pick();
+    EXPECT_EQ(status_of(balancer, "e0").in_flight, 2u);
+    EXPECT_TRUE(first->complete(outcome::ok(1ms)));
+    EXPECT_FALSE(first->complete(outcome::ok(1ms)));
+    EXPECT_FALSE(*first);
+    EXPECT_EQ(status_of(balancer, "e0").in_flight, 1u);
+    second.reset();
+    EXPECT_EQ(status_of(balancer, "e0").in_flight, 0u);
+    EXPECT_EQ(status_of(balancer, "e0").cancelled, 1u);
+    EXPECT_EQ(status_of(balancer, "e0").picks, 2u);
+}
+
+TEST_F(load_balancer_test, g8_a_moved_ticket_completes_once_and_a_replaced_one_is_cancelled) {
+    endpoint_set set(endpoints(2));
+    load_balancer balancer(set, round_robin{}, options);
+    auto first = balancer.pick();
+    ticket moved = std::move(*first);
+    first.reset();
+    EXPECT_TRUE(moved);
+    moved = std::move(*balancer.pick());
+    std::uint64_t in_flight = 0, cancelled = 0;
+    for (const auto& one : balancer.status()) {
+        in_flight += one.in_flight;
+        cancelled += one.cancelled;
+    }
+    EXPECT_EQ(in_flight, 1u);
+    EXPECT_EQ(cancelled, 1u);
+}
+
+TEST_F(load_balancer_test, g8_an_exception_cancels) {
+    endpoint_set set(endpoints(1));
+    load_balancer balancer(set, options);
+    try {
+        auto pick = balancer.pick();
+        throw std::runtime_error("the call failed");
+    } catch (const std::runtime_error&) {
+    }
+    EXPECT_EQ(status_of(balancer, "e0").in_flight, 0u);
+    EXPECT_EQ(status_of(balancer, "e0").cancelled, 1u);
+}
+
+TEST_F(load_balancer_test, g8_every_kind_of_outcome_ends_the_request) {
+    endpoint_set set(endpoints(1));
+    load_balancer balancer(set, options);
+    for (const outcome& how : {outcome::ok(), outcome::failed(), outcome::timed_out(), outcome::overloaded(),
+                               outcome::cancelled()}) {
+        balancer.pick()->complete(how);
+    }
+    const auto status = status_of(balancer, "e0");
+    EXPECT_EQ(status.in_flight, 0u);
+    EXPECT_EQ(status.failures, 2u);
+    EXPECT_EQ(status.cancelled, 1u);
+}
+
+TEST_F(load_balancer_test, a_ticket_outlives_the_removal_of_its_endpoint) {
+    for (const bool counts : {false, true}) {
+        endpoint_set set(endpoints(2));
+        auto balancer = counts ? load_balancer(set, least_connections{}, options)
+                               : load_balancer(set, round_robin{}, options);
+        auto pick = balancer.pick();
+        const std::string id = pick->endpoint().id;
+        set.remove(id);
+        EXPECT_EQ(balancer.draining(), 1u);
+        EXPECT_EQ(pick->endpoint().id, id);
+        for (int i = 0; i < 10; ++i) {
+            EXPECT_NE(pick_id(balancer), id);
+        }
+        pick->complete(outcome::failed(1ms));
+        EXPECT_EQ(balancer.draining(), 0u);
+    }
+}
+
+TEST_F(load_balancer_test, tickets_outlive_the_balancer_and_the_set) {
+    std::vector<ticket> tickets;
+    {
+        endpoint_set set(endpoints(3));
+        load_balancer balancer(set, options);
+        for (int i = 0; i < 10; ++i) {
+            tickets.push_back(std::move(*balancer.pick()));
+        }
+        set.remove("e1");
+    }
+    for (ticket& one : tickets) {
+        EXPECT_EQ(one.endpoint().host, "10.0.0.1");
+        EXPECT_TRUE(one.complete(outcome::failed(1ms)));
+    }
+}
+
+TEST_F(load_balancer_test, an_index_used_again_starts_from_zero) {
+    endpoint_set set(endpoints(1));
+    load_balancer balancer(set, round_robin{}, options);
+    for (int i = 0; i < 5; ++i) {
+        pick_id(balancer, {}, outcome::failed(1ms));
+    }
+    set.update({{.id = "other"}});
+    static_cast<void>(balancer.draining());
+    set.update({{.id = "third"}});
+    for (const auto& one : balancer.status()) {
+        EXPECT_EQ(one.picks, 0u) << one.id;
+        EXPECT_EQ(one.failures, 0u);
+    }
+}
+
+TEST_F(load_balancer_test, measurements_survive_an_update_by_id) {
+    endpoint_set set(endpoints(2));
+    load_balancer balancer(set, options);
+    count_picks(balancer, 100);
+    auto held = balancer.pick();
+    const std::string id = held->endpoint().id;
+    const auto before = status_of(balancer, id);
+    auto changed = endpoints(2);
+    std::swap(changed[0], changed[1]);
+    for (auto& one : changed) {
+        one.host = "10.9.9.9";
+        one.weight = 2;
+    }
+    const auto changes = set.update(changed);
+    EXPECT_EQ(changes.changed, 2u);
+    const auto after = status_of(balancer, id);
+    EXPECT_EQ(after.picks, before.picks);
+    EXPECT_EQ(after.latency, before.latency);
+    EXPECT_EQ(after.in_flight, 1u) << "the old data's tickets still count";
+    EXPECT_EQ(held->endpoint().host, "10.0.0.1") << "as it was when it was picked";
+    EXPECT_EQ(balancer.pick()->endpoint().host, "10.9.9.9");
+}
+
+// ---- who can be picked ----------------------------------------------------------------------------------
+
+TEST_F(load_balancer_test, never_picks_what_is_excluded) {
+    endpoint_set set(endpoints(3));
+    load_balancer balancer(set, options);
+    std::vector<endpoint_key> tried;
+    std::set<std::string> ids;
+    pick_refusal why{};
+    while (auto pick = balancer.pick({.exclude = tried}, why)) {
+        tried.push_back(pick->key());
+        EXPECT_TRUE(ids.insert(pick->endpoint().id).second);
+        pick->complete(outcome::failed(1ms));
+    }
+    EXPECT_EQ(ids.size(), 3u);
+    EXPECT_EQ(why, pick_refusal::excluded);
+}
+
+TEST_F(load_balancer_test, unhealthy_endpoints_get_nothing_until_they_are_healthy) {
+    endpoint_set set(endpoints(4));
+    load_balancer balancer(set, round_robin{}, options);
+    set.set_health("e2", false);
+    EXPECT_EQ(count_picks(balancer, 300),
+              (std::map<std::string, int>{{"e0", 100}, {"e1", 100}, {"e3", 100}}));
+    EXPECT_EQ(status_of(balancer, "e2").why_not, ineligibility::unhealthy);
+    set.set_health("e2", true);
+    EXPECT_EQ(count_picks(balancer, 400)["e2"], 100);
+}
+
+TEST_F(load_balancer_test, panics_below_the_threshold_and_not_at_it) {
+    endpoint_set set(endpoints(4));
+    load_balancer balancer(set, round_robin{}, options);
+    set.set_health("e0", false);
+    set.set_health("e1", false);
+    EXPECT_EQ(count_picks(balancer, 100).size(), 2u) << "half of them is enough";
+    set.set_health("e2", false);
+    EXPECT_EQ(count_picks(balancer, 100).size(), 4u) << "the last one would be crushed";
+}
+
+TEST_F(load_balancer_test, without_panic_the_last_healthy_one_gets_all_and_then_none_does) {
+    options.panic_threshold = 0;
+    endpoint_set set(endpoints(2));
+    load_balancer balancer(set, round_robin{}, options);
+    set.set_health("e0", false);
+    EXPECT_EQ(count_picks(balancer, 10)["e1"], 10);
+    set.set_health("e1", false);
+    pick_refusal why{};
+    EXPECT_FALSE(balancer.pick({}, why));
+    EXPECT_EQ(why, pick_refusal::unavailable);
+}
+
+TEST_F(load_balancer_test, draining_and_weight_zero_get_nothing_even_in_panic) {
+    endpoint_set set({{.id = "zero", .weight = 0}, {.id = "drained"}, {.id = "ill"}});
+    load_balancer balancer(set, round_robin{}, options);
+    set.set_draining("drained", true);
+    set.set_health("ill", false);
+    EXPECT_EQ(count_picks(balancer, 10)["ill"], 10);
+    EXPECT_EQ(status_of(balancer, "zero").why_not, ineligibility::drained);
+    EXPECT_EQ(status_of(balancer, "drained").why_not, ineligibility::drained);
+}
+
+TEST_F(load_balancer_test, a_lower_tier_takes_only_what_the_upper_one_cannot_carry) {
+    auto list = endpoints(20);
+    for (std::size_t i = 10; i < 20; ++i) {
+        list[i].priority = 1;
+    }
+    endpoint_set set(list);
+    load_balancer balancer(set, round_robin{}, options);
+    const auto lower_share = [&] {
+        int lower = 0;
+        for (int i = 0; i < 10'000; ++i) {
+            lower += pick_id(balancer).size() == 3 ? 1 : 0;  // e10 … e19
+        }
+        return lower / 10'000.0;
+    };
+    EXPECT_EQ(lower_share(), 0.0);
+    for (int i = 0; i < 2; ++i) {
+        set.set_health("e" + std::to_string(i), false);
+    }
+    EXPECT_EQ(lower_share(), 0.0) << "8 of 10 with 40 % spare are enough";
+    for (int i = 2; i < 5; ++i) {
+        set.set_health("e" + std::to_string(i), false);
+    }
+    EXPECT_NEAR(lower_share(), 0.3, 0.02) << "5 of 10 carry 70 %";
+    for (int i = 5; i < 10; ++i) {
+        set.set_health("e" + std::to_string(i), false);
+    }
+    EXPECT_EQ(lower_share(), 1.0);
+}
+
+TEST_F(load_balancer_test, prefers_its_zone_as_far_as_it_can_carry_the_load) {
+    options.zone = "a";
+    auto list = endpoints(8);
+    for (std::size_t i = 0; i < 8; ++i) {
+        list[i].zone = i < 4 ? "a" : "b";
+    }
+    endpoint_set set(list);
+    load_balancer balancer(set, round_robin{}, options);
+    const auto share_of = [&](std::string_view zone, std::string_view where) {
+        int inside = 0;
+        for (int i = 0; i < 10'000; ++i) {
+            auto pick = balancer.pick({.zone = zone});
+            inside += pick->endpoint().zone == where ? 1 : 0;
+        }
+        return inside / 10'000.0;
+    };
+    EXPECT_EQ(share_of("", "a"), 1.0);
+    EXPECT_EQ(share_of("b", "b"), 1.0) << "the pick's own zone goes first";
+    set.set_health("e0", false);
+    set.set_health("e1", false);
+    // 2 of 4 carry 70 %; the rest goes to all six, of which two are in a.
+    EXPECT_NEAR(share_of("", "a"), 0.7 + 0.3 / 3, 0.02);
+}
+
+TEST_F(load_balancer_test, clients_of_a_large_set_use_subsets_that_together_are_even) {
+    endpoint_set set(endpoints(100));
+    options.subset_size = 10;
+    std::map<std::string, int> users;
+    for (std::uint64_t client = 1; client <= 200; ++client) {
+        options.subset_id = client;
+        load_balancer balancer(set, round_robin{}, options);
+        const auto counts = count_picks(balancer, 50);
+        EXPECT_EQ(counts.size(), 10u);
+        for (const auto& [id, count] : counts) {
+            users[id] += 1;
+        }
+    }
+    EXPECT_EQ(users.size(), 100u);
+    for (const auto& [id, count] : users) {
+        EXPECT_GE(count, 5) << id;
+        EXPECT_LE(count, 40) << id;
+    }
+}
+
+TEST_F(load_balancer_test, a_removed_endpoint_changes_one_place_of_the_subset) {
+    endpoint_set set(endpoints(100));
+    options.subset_size = 10;
+    load_balancer balancer(set, round_robin{}, options);
+    const auto before = count_picks(balancer, 100);
+    set.remove(before.begin()->first);
+    int kept = 0;
+    for (const auto& [id, count] : count_picks(balancer, 100)) {
+        kept += before.contains(id) ? 1 : 0;
+    }
+    EXPECT_EQ(kept, 9);
+}
+
+TEST_F(load_balancer_test, a_sticky_session_stays_while_its_endpoint_can_be_picked) {
+    endpoint_set set(endpoints(4));
+    load_balancer balancer(set, round_robin{}, options);
+    for (int i = 0; i < 20; ++i) {
+        EXPECT_EQ(pick_id(balancer, {.sticky = "e2"}), "e2");
+    }
+    const endpoint_key tried[] = {key_of("e2")};
+    EXPECT_NE(pick_id(balancer, {.exclude = tried, .sticky = "e2"}), "e2");
+    set.set_health("e2", false);
+    EXPECT_NE(pick_id(balancer, {.sticky = "e2"}), "e2");
+    EXPECT_NE(pick_id(balancer, {.sticky = "unknown"}), "");
+}
+
+TEST_F(load_balancer_test, holds_the_limit_of_requests_in_flight) {
+    options.max_in_flight = 2;
+    endpoint_set set(endpoints(3));
+    load_balancer balancer(set, round_robin{}, options);
+    std::vector<ticket> held;
+    pick_refusal why{};
+    while (auto pick = balancer.pick({}, why)) {
+        held.push_back(std::move(*pick));
+        ASSERT_LE(held.size(), 6u);
+    }
+    EXPECT_EQ(held.size(), 6u);
+    EXPECT_EQ(why, pick_refusal::busy);
+    for (const auto& one : balancer.status()) {
+        EXPECT_EQ(one.in_flight, 2u);
+    }
+    held.pop_back();
+    EXPECT_TRUE(balancer.pick());
+}
+
+TEST_F(load_balancer_test, an_adaptive_limit_falls_when_answers_get_slow) {
+    options.adaptive_limit = adaptive_limit_options{};
+    endpoint_set set(endpoints(1));
+    load_balancer balancer(set, round_robin{}, options);
+    const auto answer_all_after = [&](duration latency) {
+        std::vector<ticket> held;
+        while (auto pick = balancer.pick()) {
+            held.push_back(std::move(*pick));
+        }
+        for (ticket& one : held) {
+            one.complete(outcome::ok(latency));
+        }
+        return held.size();
+    };
+    for (int i = 0; i < 30; ++i) {
+        answer_all_after(1ms);
+    }
+    const std::size_t before = answer_all_after(1ms);
+    EXPECT_GT(before, 20u);
+    for (int i = 0; i < 30; ++i) {
+        answer_all_after(20ms);
+    }
+    EXPECT_LT(answer_all_after(20ms), before / 2);
+}
+
+// ---- slow start and recovery (B3, B8) -------------------------------------------------------------------
+
+TEST_F(load_balancer_test, b3_a_new_endpoint_starts_with_little_and_gets_its_share_in_the_end) {
+    options.slow_start = 10s;
+    endpoint_set set(endpoints(4));
+    load_balancer balancer(set, round_robin{}, options);
+    EXPECT_EQ(count_picks(balancer, 400)["e0"], 100) << "those of the beginning start in full";
+    set.add({.id = "new"});
+    EXPECT_NEAR(count_picks(balancer, 5'000)["new"], 100, 40);
+    clock.advance(5s);
+    EXPECT_NEAR(count_picks(balancer, 5'000)["new"], 500, 80);
+    clock.advance(5s);
+    EXPECT_EQ(count_picks(balancer, 5'000)["new"], 1'000);
+}
+
+TEST_F(load_balancer_test, b8_after_an_outage_of_all_the_first_one_up_is_not_crushed) {
+    options.panic_threshold = 0;
+    endpoint_set set(endpoints(10));
+    load_balancer balancer(set, options);
+    for (int i = 0; i < 10; ++i) {
+        set.set_health("e" + std::to_string(i), false);
+    }
+    EXPECT_EQ(pick_id(balancer), "");
+    set.set_health("e3", true);
+    const auto let_through = [&] { return count_picks(balancer, 10'000)["e3"]; };
+    EXPECT_NEAR(let_through(), 1'000, 150);
+    pick_refusal why{};
+    for (int i = 0; i < 1'000 && balancer.pick({}, why); ++i) {
+    }
+    EXPECT_EQ(why, pick_refusal::recovering);
+    clock.advance(5s);
+    EXPECT_NEAR(let_through(), 5'000, 300);
+    clock.advance(5s);
+    EXPECT_EQ(let_through(), 10'000);
+}
+
+TEST_F(load_balancer_test, b8_in_panic_the_first_one_up_gets_no_more_than_its_share) {
+    endpoint_set set(endpoints(10));
+    load_balancer balancer(set, round_robin{}, options);
+    for (int i = 0; i < 10; ++i) {
+        set.set_health("e" + std::to_string(i), false);
+    }
+    set.set_health("e3", true);
+    EXPECT_EQ(count_picks(balancer, 1'000)["e3"], 100);
+}
+
+TEST_F(load_balancer_test, b8_half_open_circuits_admit_one_request_each) {
+    options.outlier.reset();
+    options.breaker = circuit_breaker_options{.failures_to_open = 2};
+    endpoint_set set(endpoints(3));
+    load_balancer balancer(set, round_robin{}, options);
+    for (int i = 0; i < 1'000 && !pick_id(balancer, {}, outcome::failed(1ms)).empty(); ++i) {
+    }
+    EXPECT_EQ(status_of(balancer, "e0").why_not, ineligibility::circuit_open);
+    pick_refusal why{};
+    EXPECT_FALSE(balancer.pick({}, why)) << "open circuits hold in panic too";
+    EXPECT_EQ(why, pick_refusal::unavailable);
+    clock.advance(5s);
+    std::vector<ticket> probes;
+    for (int i = 0; i < 1'000; ++i) {  // some are held back: everybody was down
+        if (auto pick = balancer.pick()) {
+            probes.push_back(std::move(*pick));
+        }
+    }
+    EXPECT_EQ(probes.size(), 3u);
+    for (ticket& one : probes) {
+        one.complete(outcome::ok(1ms));
+    }
+    clock.advance(10s);
+    EXPECT_EQ(count_picks(balancer, 300)["e0"], 100);
+}
+
+// ---- what follows ---------------------------------------------------------------------------------------
+
+TEST_F(load_balancer_test, records_percentiles_by_endpoint) {
+    percentile_monitor monitor;
+    options.monitor = &monitor;
+    options.name = "db";
+    endpoint_set set(endpoints(1));
+    load_balancer balancer(set, round_robin{}, options);
+    pick_id(balancer, {}, outcome::ok(5ms));
+    pick_id(balancer, {}, outcome::failed(7ms));
+    auto pick = balancer.pick();
+    clock.advance(9ms);
+    pick->complete(outcome::ok());  // measured by the balancer's clock
+    const auto stats = monitor.stats("db:e0");
+    EXPECT_EQ(stats.count, 2u);
+    EXPECT_EQ(stats.max, 9ms);
+    EXPECT_EQ(stats.failures, 1u);
+}
+
+TEST_F(load_balancer_test, first_attempts_fill_the_retry_budget) {
+    options.retry_budget =
+        std::make_shared<retry_budget>(retry_budget_options{.share = 0.5, .minimum_a_second = 0});
+    endpoint_set set(endpoints(2));
+    load_balancer balancer(set, round_robin{}, options);
+    for (int i = 0; i < 10; ++i) {
+        pick_id(balancer);
+        pick_id(balancer, {.attempt = 1});
+    }
+    EXPECT_NEAR(options.retry_budget->available(clock.now()), 5.0, 1e-9);
+}
+
+TEST_F(load_balancer_test, explains_its_last_picks) {
+    options.explain_picks = 2;
+    endpoint_set set(endpoints(3));
+    load_balancer balancer(set, options);
+    set.set_health("e1", false);
+    const endpoint_key tried[] = {key_of("e0")};
+    pick_id(balancer);
+    pick_id(balancer, {.hash = 7, .exclude = tried});
+    pick_id(balancer, {.exclude = tried});
+    const auto picks = balancer.explain();
+    ASSERT_EQ(picks.size(), 2u) << "only the last ones";
+    EXPECT_EQ(picks[0].hash, std::uint64_t{7});
+    EXPECT_EQ(picks[0].picked, "e2");
+    ASSERT_EQ(picks[0].candidates.size(), 3u);
+    EXPECT_EQ(picks[0].candidates[0].why_not, ineligibility::excluded);
+    EXPECT_EQ(picks[0].candidates[1].why_not, ineligibility::unhealthy);
+    EXPECT_EQ(picks[0].candidates[2].why_not, ineligibility::none);
+    EXPECT_GT(picks[1].candidates[2].score, 0.0);
+    EXPECT_NE(to_string(picks[0]).find("* e2"), std::string::npos);
+    EXPECT_NE(to_string(picks[0]).find("unhealthy"), std::string::npos);
+}
+
+// ---- a user's strategy ----------------------------------------------------------------------------------
+
+struct always_first final : strategy {
+    std::string name() const override { return "always_first"; }
+    const candidate* pick(pick_view& view) const override { return &view[0]; }
+};
+
+TEST_F(load_balancer_test, a_users_strategy_is_one_class_and_may_be_careless) {
+    endpoint_set set(endpoints(3));
+    load_balancer balancer(set, always_first{}, options);
+    EXPECT_EQ(pick_id(balancer), "e0");
+    const endpoint_key tried[] = {key_of("e0")};
+    EXPECT_EQ(pick_id(balancer, {.exclude = tried}), "e1");
+}
+
+struct prepare_throws final : strategy {
+    explicit prepare_throws(const bool& does) : does_throw(&does) {}
+    std::string name() const override { return "prepare_throws"; }
+    plan_scope scope() const noexcept override { return plan_scope::members; }
+    std::shared_ptr<const strategy_plan> prepare(std::span<const candidate>) const override {
+        if (*does_throw) {
+            throw std::runtime_error("not now");
+        }
+        return nullptr;
+    }
+    const candidate* pick(pick_view& view) const override { return &view[view.size() - 1]; }
+    const bool* does_throw;
+};
+
+TEST_F(load_balancer_test, an_update_that_a_strategy_refuses_throws_and_picks_go_on) {
+    bool does_throw = false;
+    endpoint_set set(endpoints(2));
+    load_balancer balancer(set, prepare_throws{does_throw}, options);
+    does_throw = true;
+    EXPECT_THROW(set.add({.id = "third"}), std::runtime_error);
+    EXPECT_EQ(pick_id(balancer), "e1");
+    does_throw = false;
+    set.add({.id = "fourth"});
+    EXPECT_EQ(pick_id(balancer), "fourth");
+}
+
+TEST_F(load_balancer_test, same_seed_same_picks) {
+    endpoint_set set(endpoints(20));
+    const auto sequence = [&](std::uint64_t seed) {
+        options.seed = seed;
+        load_balancer balancer(set, power_of_two{}, options);
+        std::string ids;
+        for (int i = 0; i < 50; ++i) {
+            ids += pick_id(balancer);
+        }
+        return ids;
+    };
+    EXPECT_EQ(sequence(5), sequence(5));
+    EXPECT_NE(sequence(5), sequence(6));
+}
+
+TEST_F(load_balancer_test, refuses_wrong_options) {
+    endpoint_set set;
+    const auto make = [&](auto&& change) {
+        load_balancer_options wrong;
+        change(wrong);
+        load_balancer balancer(set, wrong);
+    };
+    EXPECT_THROW(make([](auto& o) { o.panic_threshold = 1.5; }), std::invalid_argument);
+    EXPECT_THROW(make([](auto& o) { o.panic_threshold = std::nan(""); }), std::invalid_argument);
+    EXPECT_THROW(make([](auto& o) { o.slow_start = -1s; }), std::invalid_argument);
+    EXPECT_THROW(make([](auto& o) { o.slow_start_floor = 0; }), std::invalid_argument);
+    EXPECT_THROW(make([](auto& o) { o.recovery_ramp = -1s; }), std::invalid_argument);
+    EXPECT_THROW(make([](auto& o) { o.overprovision = 0.5; }), std::invalid_argument);
+    EXPECT_THROW(make([](auto& o) { o.outlier->interval = 0s; }), std::invalid_argument);
+    EXPECT_THROW(make([](auto& o) { o.adaptive_limit = adaptive_limit_options{.minimum = 0}; }),
+                 std::invalid_argument);
+    EXPECT_THROW(make([](auto& o) { o.breaker = circuit_breaker_options{.open_for = 0s}; }),
+                 std::invalid_argument);
+    EXPECT_THROW(load_balancer(set, std::unique_ptr<const strategy>{}), std::invalid_argument);
+    try {
+        make([](auto& o) { o.panic_threshold = 1.5; });
+    } catch (const std::invalid_argument& refused) {
+        EXPECT_STREQ(refused.what(), "load_balancer_options::panic_threshold is 1.5; it must be in [0, 1]");
+    }
+}
+
+}  // namespace
