@@ -22,6 +22,7 @@ using scratch_file = std::unique_ptr<std::FILE, file_closer>;
 
 int main() {
     levee::runtime runtime;
+    // README begins
     const auto open = [] { return scratch_file(std::tmpfile()); };
     const auto is_valid = [](scratch_file& file) { return std::ferror(file.get()) == 0; };
     const auto reset = [](scratch_file& file) { std::rewind(file.get()); };  // between two users
@@ -30,14 +31,21 @@ int main() {
                                                 .max_size = 2,
                                                 .executor = runtime.get_executor(),
                                                 .blocking_executor = runtime.blocking_executor()});
-    std::vector<std::jthread> threads;
-    std::vector<std::future<void>> coroutines;
+
     const auto coroutine = [&]() -> asio::awaitable<void> {
         const auto file = co_await files.async_acquire(asio::use_awaitable);
         std::fputs("written by a coroutine\n", file->get());
     };  // here it goes back, to whoever waits longest
+    const auto thread = [&] {
+        const auto file = files.acquire("a thread");  // the label is what reports name; else file and line
+        std::fputs("written by a thread\n", file->get());
+    };
+    // README ends
+
+    std::vector<std::jthread> threads;
+    std::vector<std::future<void>> coroutines;
     for (int i = 0; i < 20; ++i) {
-        threads.emplace_back([&] { std::fputs("written by a thread\n", files.acquire("a thread")->get()); });
+        threads.emplace_back(thread);
         coroutines.push_back(asio::co_spawn(runtime.get_executor(), coroutine(), asio::use_future));
     }
     threads.clear();

@@ -3,6 +3,7 @@
 #include "levee/core/hash.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <random>
 #include <utility>
 
@@ -67,15 +68,23 @@ void balancer_core::refresh() {
         return;  // whoever builds will see that more is wanted
     }
     std::uint32_t seen = 0;
+    std::exception_ptr failed;
     do {
         seen = requests_to_build_.load(std::memory_order_acquire);
+        if (is_abandoned_.load(std::memory_order_acquire)) {
+            settle();  // nobody builds from now on
+            return;
+        }
         try {
+            failed = nullptr;
             build();
         } catch (...) {
-            requests_to_build_.store(0, std::memory_order_release);
-            throw;
+            failed = std::current_exception();  // but who asked meanwhile has left, and relies on this
         }
     } while (!requests_to_build_.compare_exchange_strong(seen, 0, std::memory_order_acq_rel));
+    if (failed) {
+        std::rethrow_exception(failed);
+    }
 }
 
 void balancer_core::build() {
@@ -140,12 +149,14 @@ void balancer_core::adopt(const endpoint_list& list, balancer_snapshot& into) {
                              make_record(one, known == records_.end() ? nullptr : known->second));
             }
         }
+        std::vector<std::shared_ptr<endpoint_record>> gone;
         for (const auto& [id, record] : records_) {
             const auto still = next.find(id);
             if (still == next.end() || still->second != record) {
-                drained_.push_back(record);
+                gone.push_back(record);
             }
         }
+        drained_.insert(drained_.end(), gone.begin(), gone.end());  // all or, for want of memory, none
         records_ = std::move(next);
         built_version_ = list.version;
     }
@@ -292,7 +303,11 @@ void balancer_core::finish_group(candidate_group& made, const candidate_group* b
                      eligible);
         made.eligible = made.some_eligible;
     }
-    made.lists = {made.eligible, made.members, nullptr};
+    double weight = 0.0;
+    for (const candidate& each : made.eligible) {
+        weight += each.weight_;
+    }
+    made.lists = {made.eligible, made.members, nullptr, weight};
     const plan_scope scope = strategy_->scope();
     if (scope == plan_scope::none) {
         return;

@@ -210,8 +210,18 @@ void balancer_core::feed(endpoint_record& record, picked& pick, const outcome& h
 // until now each thread counted for itself, from now on they count down one shared number. Each completion
 // does one of the two: it announced itself and either saw `is_abandoned_`, or it is waited for here, a few
 // instructions, and its count is seen. The shared number is biased until the sum has been added.
+//
+// Completions may still be building, and builders change the lists of records. So it is done by a builder
+// that stays the last one: here, or in `refresh` by whoever is building just now. That one has a request
+// that is not counted yet, so all this lives until it has left.
 void balancer_core::abandon() noexcept {
     is_abandoned_.store(true, std::memory_order_seq_cst);
+    if (requests_to_build_.fetch_add(1, std::memory_order_acq_rel) == 0) {
+        settle();
+    }
+}
+
+void balancer_core::settle() noexcept {
     for (int tries = 0; epoch::oldest() == 0 && tries < 100; ++tries) {
         std::this_thread::yield();  // the kernel had no memory for the fence
     }

@@ -22,12 +22,13 @@
 namespace levee::detail {
 
 /// Files: balancer_build.cpp makes snapshots, balancer_judge.cpp says who is eligible, balancer_outliers.cpp
-/// who fails more than the others, balancer_pick.cpp picks, balancer_complete.cpp takes outcomes and decides
-/// when all this is freed, balancer_explain.cpp tells.
+/// who fails more than the others, balancer_pick.cpp picks (balancer_pick_carefully.cpp where there is more
+/// to ask than the strategy), balancer_complete.cpp takes outcomes and decides when all this is freed,
+/// balancer_explain.cpp tells.
 ///
 /// *Building.* `refresh` asks for a new snapshot. Of threads that ask at once one builds, again and again
 /// until nobody has asked meanwhile; the others leave. So what only builders use needs no lock, and the
-/// user's strategy prepares under none.
+/// user's strategy prepares under none. After `abandon` somebody builds for ever, so nobody else does.
 ///
 /// *Life.* A `load_balancer` and running updates own the core by shared_ptr; its deleter is `abandon`. From
 /// then on, tickets own it: see there.
@@ -38,7 +39,8 @@ public:
                                                const load_balancer_options& options);
 
     std::optional<ticket> pick(const pick_context& context, pick_refusal* why);
-    std::optional<endpoint_key> locate(const pick_context& context);
+    /// False: there is none.
+    bool locate(const pick_context& context, endpoint_key& found);
     void complete(picked& pick, const outcome& how) noexcept;
     void endpoints_changed() override { refresh(); }
 
@@ -70,6 +72,7 @@ private:
     void finish_group(candidate_group& made, const candidate_group* before);
     std::vector<bool> subset_of(const endpoint_list& list) const;
     void release_drained();
+    void refresh_if_due() noexcept;
 
     // picking
     struct attempt;
@@ -78,9 +81,10 @@ private:
                 const pick_context& context) noexcept;
     std::optional<ticket> start(pick_view& view, const candidate& chosen, balancer_cell& mine,
                                 circuit_breaker::permit&& permit);
-    std::optional<ticket> pick_with(balancer_cell& mine, const pick_context& context, pick_refusal* why);
-    std::optional<ticket> pick_without_slot(const pick_context& context, pick_refusal* why);
-    std::optional<endpoint_key> locate_with(balancer_cell& mine, const pick_context& context);
+    std::optional<ticket> pick_slowly(const pick_context& context, pick_refusal* why);
+    std::optional<ticket> pick_with(balancer_cell& mine, const pick_context& context, pick_refusal& why);
+    bool locate_slowly(const pick_context& context, endpoint_key& found);
+    bool locate_with(balancer_cell& mine, const pick_context& context, endpoint_key& found);
     std::optional<ticket> pick_carefully(const balancer_snapshot& snapshot, balancer_cell& mine,
                                          const pick_context& context, pick_refusal& why);
     bool pick_by_all(attempt& trying);
@@ -90,6 +94,7 @@ private:
     bool take(attempt& trying, pick_view& view, const candidate& one);
     bool is_passed_over(attempt& trying, const candidate& one) noexcept;
     void unreserve(pick_view& view) noexcept;
+    const candidate* ask_strategy(pick_view& view);
     pick_refusal why_nothing(const attempt& trying) const noexcept;
     pick_explanation describe(const balancer_snapshot& snapshot, balancer_cell& mine,
                               const pick_context& context);
@@ -107,6 +112,7 @@ private:
     void uncount(endpoint_record& record) noexcept;
     void finish(endpoint_record& record, outcome_kind kind) noexcept;
     void abandon() noexcept;
+    void settle() noexcept;
 
     [[nodiscard]] ledger_totals raw_totals(const endpoint_record& record) const noexcept;
     [[nodiscard]] ledger_totals totals(const endpoint_record& record) const noexcept {

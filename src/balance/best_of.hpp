@@ -54,6 +54,15 @@ inline std::pair<const candidate*, const candidate*> draw_pair(pick_view& view) 
     return {&view[first], &view[second]};
 }
 
+/// `b` if `is_second`, else `a`, without a branch: nothing could predict it.
+inline const candidate* choose(const candidate* a, const candidate* b, bool is_second) noexcept {
+    const auto first = reinterpret_cast<std::uintptr_t>(a);
+    const auto second = reinterpret_cast<std::uintptr_t>(b);
+    const auto mask = std::uintptr_t{0} - static_cast<std::uintptr_t>(is_second);
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): one of the two addresses, whole
+    return reinterpret_cast<const candidate*>(first ^ ((first ^ second) & mask));
+}
+
 /// Calls `f` for `choices` different candidates drawn at random; for all that are admitted where drawing
 /// does not find enough of them.
 template <class F>

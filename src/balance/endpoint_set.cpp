@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <exception>
 #include <mutex>
 #include <string>
 #include <unordered_map>
@@ -172,8 +173,16 @@ private:
                 }
             }
         }
+        std::exception_ptr failed;  // of one; the others are told all the same
         for (const auto& listener : told) {
-            listener->endpoints_changed();
+            try {
+                listener->endpoints_changed();
+            } catch (...) {
+                failed = std::current_exception();
+            }
+        }
+        if (failed) {
+            std::rethrow_exception(failed);
         }
     }
 

@@ -16,11 +16,8 @@ hashing_strategy::hashing_strategy(double bounded_load) : bound_(bounded_load) {
 // Its share of what is under way, this request included, times the bound, rounded up: so all the bounds
 // together always have room for one more.
 std::uint32_t hashing_strategy::most_for(const pick_view& view, const candidate& one) const noexcept {
-    double weights = 0.0;
-    for (std::size_t i = 0; i < view.size(); ++i) {
-        weights += view[i].weight();
-    }
-    const double share = (static_cast<double>(view.total_in_flight()) + 1.0) * one.weight() / weights;
+    const double share =
+        (static_cast<double>(view.total_in_flight()) + 1.0) * one.weight() / view.total_weight();
     return static_cast<std::uint32_t>(std::ceil(bound_ * share));
 }
 

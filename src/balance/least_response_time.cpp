@@ -9,14 +9,15 @@ namespace {
 using balance_detail::weighted_table;
 
 // What an endpoint's latency is multiplied with. A share of errors e raises it by (1 - e)^-8: hardly for
-// what happens to everybody (1 %: 8 %), 250 times for every second request, and beyond all for an endpoint
-// that only fails, whose requests in flight and latency say the best of it.
+// what happens to everybody (1 %: 8 %), and 31 times at most, from every third request on. That keeps off
+// what only fails; more would crush the one endpoint that works while all the others do not, since it would
+// be sent whatever it can queue.
 inline float burden(const candidate& one, std::uint32_t in_flight, std::uint32_t now,
                     const detail::decay_scale& scale) noexcept {
     float result = static_cast<float>(in_flight + 1) * one.inverse_weight();
     const float errors = one.score().errors(now, scale);
     if (errors != 0.0F) [[unlikely]] {
-        float good = (std::max)(1.0F - errors, 1e-3F);
+        float good = (std::max)(1.0F - errors, 0.65F);
         good *= good;
         good *= good;
         good *= good;
@@ -97,9 +98,12 @@ const candidate* least_response_time::pick(pick_view& view) const {
         const bool is_known = a_latency >= 0.0F && b_latency >= 0.0F;
         const float a_cost = a_burden * (is_known ? (std::max)(a_latency, 1.0F) : 1.0F);
         const float b_cost = b_burden * (is_known ? (std::max)(b_latency, 1.0F) : 1.0F);
-        const candidate* const both[] = {a, b};
-        return both[static_cast<std::size_t>(b_cost < a_cost)];
+        return balance_detail::choose(a, b, b_cost < a_cost);
     }
+    return pick_among(view, now);
+}
+
+const candidate* least_response_time::pick_among(pick_view& view, std::uint32_t now) const {
     comparison seen;
     const auto look = [&](const candidate& one) { seen.look_at(one, now, view.scale()); };
     if (view.size() <= options_.compare_all_up_to) {

@@ -70,8 +70,8 @@ std::optional<ticket> load_balancer::pick(const pick_context& context, pick_refu
     return core_->pick(context, &why);
 }
 
-std::optional<endpoint_key> load_balancer::locate(const pick_context& context) const {
-    return core_->locate(context);
+bool load_balancer::find(const pick_context& context, endpoint_key& found) const {
+    return core_->locate(context, found);
 }
 
 std::vector<endpoint_status> load_balancer::status() const {

@@ -90,16 +90,22 @@ std::shared_ptr<const strategy_plan> maglev::prepare(std::span<const candidate> 
 }
 
 const candidate* maglev::pick(pick_view& view) const {
+    const std::uint64_t hash = hash_of(view);
+    const candidate& one = view.members()[view.plan<maglev_table>().at(hash)];
+    return takes(view, one) ? &one : pick_another(view, hash);
+}
+
+// Where the key's own endpoint does not take it, the key's next entries decide; at last all are asked.
+const candidate* maglev::pick_another(pick_view& view, std::uint64_t hash) const {
     const auto& table = view.plan<maglev_table>();
-    std::uint64_t hash = hash_of(view);
-    // Where the key's own endpoint does not take it, the key's next entries decide; at last all are asked.
-    for (int tries = 0; tries < 8; ++tries) {
+    for (int tries = 0; tries < 7; ++tries) {
+        hash = hash_mix(hash + 0x9e3779b97f4a7c15);
         const candidate& one = view.members()[table.at(hash)];
-        if (takes(view, one)) [[likely]] {
+        if (takes(view, one)) {
             return &one;
         }
-        hash = hash_mix(hash + 0x9e3779b97f4a7c15);
     }
+    hash = hash_mix(hash + 0x9e3779b97f4a7c15);
     return balance_detail::by_score(view, hash, table.is_even,
                                     [&](const candidate& one) { return takes(view, one); });
 }

@@ -28,9 +28,12 @@ std::shared_ptr<const strategy_plan> power_of_two::prepare(std::span<const candi
 const candidate* power_of_two::pick(pick_view& view) const {
     if (balance_detail::is_simple_pair(view, view.plan<weighted_table>(), options_.choices)) [[likely]] {
         const auto [a, b] = balance_detail::draw_pair(view);
-        const candidate* const both[] = {a, b};
-        return both[static_cast<std::size_t>(load_of(*b) < load_of(*a))];  // no branch to mispredict
+        return balance_detail::choose(a, b, load_of(*b) < load_of(*a));
     }
+    return pick_among(view);
+}
+
+const candidate* power_of_two::pick_among(pick_view& view) const {
     const candidate* best = nullptr;
     float least = 0.0F;
     balance_detail::for_some(view, view.plan<weighted_table>(), options_.choices, [&](const candidate& one) {

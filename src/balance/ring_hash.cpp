@@ -5,15 +5,19 @@
 #include "levee/core/hash.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
+#include <numeric>
+#include <span>
+#include <utility>
 #include <vector>
 
 namespace levee {
 namespace {
 
 // The ring's points in order, and where those with given upper bits begin: a look-up is one step in, and
-// building is one pass of a counting sort.
+// building is a counting sort.
 struct ring final : strategy_plan {
     struct point {
         std::uint64_t at;
@@ -60,34 +64,53 @@ std::shared_ptr<const strategy_plan> ring_hash::prepare(std::span<const candidat
     auto made = std::make_shared<ring>();
     const auto bits = static_cast<unsigned>(std::bit_width(count));
     made->shift = 64 - bits;
-    made->begins.assign((std::size_t{1} << bits) + 1, 0);
-    std::vector<ring::point> unsorted;
-    unsorted.reserve(count);
-    for (std::size_t i = 0; i < candidates.size(); ++i) {
-        const std::uint64_t key = candidates[i].key();
-        const std::uint32_t own = points_of(candidates[i]);
-        for (std::uint32_t p = 0; p < own; ++p) {
-            const std::uint64_t at = hash_mix(key + (p + std::uint64_t{1}) * 0x9e3779b97f4a7c15);
-            unsorted.push_back({at, static_cast<std::uint32_t>(i)});
-            made->begins[(at >> made->shift) + 1] += 1;
+    // In two steps, so that what is written at random stays in a near cache: by the upper 8 bits, then each
+    // of these parts. In one step, 1.6 million points took half as long again.
+    const unsigned part_bits = (std::min)(8U, bits);
+    const auto for_points = [&](auto&& f) {
+        for (std::size_t i = 0; i < candidates.size(); ++i) {
+            const std::uint64_t key = candidates[i].key();
+            const std::uint32_t own = points_of(candidates[i]);
+            for (std::uint32_t p = 0; p < own; ++p) {
+                f(hash_mix(key + (p + std::uint64_t{1}) * 0x9e3779b97f4a7c15), static_cast<std::uint32_t>(i));
+            }
         }
-    }
-    for (std::size_t i = 1; i < made->begins.size(); ++i) {
-        made->begins[i] += made->begins[i - 1];
-    }
+    };
+    std::array<std::uint32_t, 257> part_ends{};
+    for_points([&](std::uint64_t at, std::uint32_t) { part_ends[(at >> (64 - part_bits)) + 1] += 1; });
+    std::partial_sum(part_ends.begin(), part_ends.end(), part_ends.begin());
+    std::vector<ring::point> by_part(count);
+    for_points([&](std::uint64_t at, std::uint32_t owner) {
+        by_part[part_ends[at >> (64 - part_bits)]++] = {at, owner};  // from its begin to its end
+    });
     made->points.resize(count);
-    std::vector<std::uint32_t> next(made->begins.begin(), made->begins.end() - 1);
-    for (const ring::point& one : unsorted) {
-        made->points[next[one.at >> made->shift]++] = one;
-    }
-    // Ties by key: the list's order must not matter.
-    for (std::size_t i = 0; i + 1 < made->begins.size(); ++i) {
-        if (made->begins[i + 1] - made->begins[i] > 1) {
-            std::sort(made->points.begin() + made->begins[i], made->points.begin() + made->begins[i + 1],
-                      [&](const ring::point& a, const ring::point& b) {
-                          return a.at != b.at ? a.at < b.at
-                                              : candidates[a.owner].key() < candidates[b.owner].key();
-                      });
+    made->begins.assign((std::size_t{1} << bits) + 1, static_cast<std::uint32_t>(count));
+    const std::size_t buckets = std::size_t{1} << (bits - part_bits);  // of a part
+    std::vector<std::uint32_t> next(buckets);
+    std::uint32_t first = 0;
+    for (std::size_t part = 0; part < std::size_t{1} << part_bits; ++part) {
+        const std::span<const ring::point> its(by_part.data() + first, part_ends[part] - first);
+        std::fill(next.begin(), next.end(), 0);
+        for (const ring::point& one : its) {
+            next[(one.at >> made->shift) % buckets] += 1;
+        }
+        std::uint32_t* const begins = made->begins.data() + part * buckets;
+        for (std::size_t i = 0; i < buckets; ++i) {
+            begins[i] = first;
+            first += std::exchange(next[i], first);
+        }
+        for (const ring::point& one : its) {
+            made->points[next[(one.at >> made->shift) % buckets]++] = one;
+        }
+        // Ties by key: the list's order must not matter.
+        for (std::size_t i = 0; i < buckets; ++i) {
+            if (next[i] - begins[i] > 1) {
+                std::sort(made->points.begin() + begins[i], made->points.begin() + next[i],
+                          [&](const ring::point& a, const ring::point& b) {
+                              return a.at != b.at ? a.at < b.at
+                                                  : candidates[a.owner].key() < candidates[b.owner].key();
+                          });
+            }
         }
     }
     made->is_even = balance_detail::highest_score(candidates).is_even();

@@ -56,6 +56,26 @@ void asio_flight::start(asio::awaitable<void> work) {
     launch(std::move(work), std::move(signal));
 }
 
+void asio_flight::start_aside(asio::awaitable<void> work) {
+    auto signal = std::make_shared<asio::cancellation_signal>();
+    {
+        const std::lock_guard lock(mutex_);
+        stop_aside_ = signal;
+    }
+    launch(std::move(work), std::move(signal));
+}
+
+void asio_flight::stop_aside() noexcept {
+    asio::any_io_executor strand;
+    signal_ptr aside;
+    {
+        const std::lock_guard lock(mutex_);
+        strand = strand_;
+        aside = std::exchange(stop_aside_, nullptr);
+    }
+    emit(strand, std::move(aside));
+}
+
 void asio_flight::watch_deadline() noexcept {
     try {
         auto signal = std::make_shared<asio::cancellation_signal>();
@@ -79,6 +99,10 @@ asio::awaitable<void> asio_flight::expire_at_deadline(std::shared_ptr<asio_fligh
             co_return;
         }
     }
+    if (self->soft_deadline() < self->deadline()) {
+        co_await self->scheduler_->sleep_until(self->soft_deadline());
+        self->soften();
+    }
     co_await self->scheduler_->sleep_until(self->deadline());
     self->expire();
 }
@@ -100,13 +124,16 @@ void asio_flight::on_stopping() noexcept {
     asio::any_io_executor strand;
     signal_ptr loader;
     signal_ptr watch;
+    signal_ptr aside;
     {
         const std::lock_guard lock(mutex_);
         loader = stop_loader_;
         watch = std::exchange(stop_watch_, nullptr);
+        aside = std::exchange(stop_aside_, nullptr);
         strand = loader != nullptr ? strand_ : std::exchange(strand_, {});
     }
     emit(strand, std::move(watch));
+    emit(strand, std::move(aside));
     emit(strand, std::move(loader));
 }
 
@@ -115,14 +142,17 @@ void asio_flight::on_ended() noexcept {
     asio::any_io_executor strand;
     signal_ptr loader;
     signal_ptr watch;
+    signal_ptr aside;
     {
         const std::lock_guard lock(mutex_);
         has_ended_ = true;
         strand = std::exchange(strand_, {});
         loader = std::exchange(stop_loader_, nullptr);
         watch = std::exchange(stop_watch_, nullptr);
+        aside = std::exchange(stop_aside_, nullptr);
     }
     emit(strand, std::move(watch));
+    emit(strand, std::move(aside));
 }
 
 }  // namespace levee::cache_detail

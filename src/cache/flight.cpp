@@ -62,6 +62,28 @@ void flight::leave(flight_waiter& waiter, flight_outcome why) noexcept {
     }
 }
 
+void flight::soften() noexcept {
+    flight_waiter* released = nullptr;
+    {
+        const std::lock_guard lock(mutex_);
+        if (has_ended_) {
+            return;
+        }
+        for (flight_waiter* waiter = waiters_; waiter != nullptr;) {
+            flight_waiter* const next = waiter->next_;
+            if (waiter->has_reserve_ && (!waiter->owns_loader_ || !has_begun_)) {
+                unlink_locked(*waiter);
+                waiter->left_as_ = flight_outcome::reserve;
+                waiter->next_ = std::exchange(released, waiter);
+            }
+            waiter = next;
+        }
+        // Their interest stays, so that the flight does not stop for want of it.
+    }
+    const auto self = shared_from_this();
+    release(released);
+}
+
 void flight::abandon(flight_outcome why) noexcept {
     flight_waiter* released = nullptr;
     bool stops = false;
@@ -230,6 +252,12 @@ void blocking_waiter::finish(flight_outcome outcome) noexcept {
 flight_outcome blocking_waiter::wait(flight& awaited) {
     std::unique_lock lock(mutex_);
     const auto is_finished = [this] { return is_finished_; };
+    if (has_reserve() && awaited.soft_deadline() < awaited.deadline() &&
+        !finished_.wait_until(lock, awaited.soft_deadline(), is_finished)) {
+        lock.unlock();
+        awaited.soften();  // the soft deadline, too, is everybody's
+        lock.lock();
+    }
     if (!finished_.wait_until(lock, awaited.deadline(), is_finished)) {
         lock.unlock();
         awaited.expire();  // the deadline is the flight's, so it is everybody's

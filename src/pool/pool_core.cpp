@@ -73,7 +73,7 @@ bool pool_core::runs_on_this_thread() const noexcept {
 pool_core::begun pool_core::begin_acquire(const request& wanted, bool wakes_itself, pool_waiter& waiter) {
     begun result;
     pool_state::answer answer;
-    step(*this, [&](time_point now) {
+    const step taken(*this, [&](time_point now) {
         if (wanted.first.slot != idle_stack::none) {
             state_.unfit(now, wanted.first.slot, actions_);
         }
@@ -181,7 +181,7 @@ bool pool_core::wait_drained(time_point deadline) {
     blocking_waiter waiter;
     if (runs_on_this_thread()) {
         bool is_empty = false;
-        step(*this, [&](time_point /*now*/) { is_empty = state_.is_empty(); });
+        const step taken(*this, [&](time_point /*now*/) { is_empty = state_.is_empty(); });
         if (is_empty || deadline <= now()) {
             return is_empty;
         }
@@ -199,7 +199,7 @@ bool pool_core::wait_drained(time_point deadline) {
 void pool_core::cancel_drain_wait(pool_waiter& waiter, std::exception_ptr error) noexcept {
     const auto keep = shared_from_this();
     bool was_waiting = false;
-    step(*this, [&](time_point /*now*/) {
+    const step taken(*this, [&](time_point /*now*/) {
         waiter.is_cancelled_ = true;
         was_waiting = std::erase_if(drain_waiters_,
                                     [&](const drain_waiter& each) { return each.waiter == &waiter; }) > 0;
@@ -227,6 +227,7 @@ void pool_core::abandon() noexcept {
 void pool_core::end_job(const pool_job& job, connection_ptr connection, std::exception_ptr error) noexcept {
     const auto keep = shared_from_this();
     const pool_action& what = job.what();
+    std::exception_ptr former_error;  // the factory's own type: not destroyed under the mutex
     step(*this, [&](time_point now) {
         if (!state_.is_current(what.slot, what.job)) {
             return;  // it ran out of time; `connection` goes at the end of this function
@@ -244,11 +245,12 @@ void pool_core::end_job(const pool_job& job, connection_ptr connection, std::exc
         at.connection = connection.release();
         if (what.kind != action_kind::connect) {
             static_cast<void>(state_.job_ended(now, what.slot, what.job, error == nullptr, actions_));
-        } else if (error == nullptr) {
-            last_connect_error_ = nullptr;
+            return;
+        }
+        former_error = std::exchange(last_connect_error_, error);
+        if (error == nullptr) {
             static_cast<void>(state_.connected(now, what.slot, what.job, actions_));
         } else {
-            last_connect_error_ = error;
             static_cast<void>(state_.connect_failed(now, what.slot, what.job, actions_));
         }
     });

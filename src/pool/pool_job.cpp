@@ -13,6 +13,9 @@ namespace asio = boost::asio;
 void stoppable::spawn(std::shared_ptr<stoppable> self, asio::awaitable<void> work) {
     const auto strand = self->strand_;
     asio::post(strand, [strand, self = std::move(self), work = std::move(work)]() mutable {
+        if (self->is_stopped_) {
+            return;
+        }
         const auto slot = self->signal_.slot();
         asio::co_spawn(strand, std::move(work),
                        asio::bind_cancellation_slot(
@@ -29,6 +32,7 @@ void stoppable::stop(std::shared_ptr<stoppable> self) noexcept {
     try {
         const auto strand = self->strand_;
         asio::post(strand, [strand, self = std::move(self)] {
+            self->is_stopped_ = true;
             self->signal_.emit(asio::cancellation_type::terminal);
             asio::post(strand, [self] { static_cast<void>(self); });
         });

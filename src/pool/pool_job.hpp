@@ -16,7 +16,8 @@
 
 namespace levee::pool_detail {
 
-/// A coroutine on a strand of its own that can be asked to stop.
+/// A coroutine on a strand of its own that can be asked to stop, also before it is spawned: the thread that
+/// decides to stop it may overtake the one that spawns it.
 ///
 /// Spawning installs a handler in the signal's slot and emitting reads it, so both happen on the strand.
 class stoppable {
@@ -36,6 +37,7 @@ protected:
 private:
     boost::asio::strand<boost::asio::any_io_executor> strand_;
     boost::asio::cancellation_signal signal_;
+    bool is_stopped_ = false;  // on the strand, like the signal
 };
 
 /// One piece of work on one connection, which it owns meanwhile.

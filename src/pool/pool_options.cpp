@@ -37,6 +37,10 @@ void validate(const pool_options& options) {
     if (options.max_waiters > most) {
         refuse("max_waiters", std::to_string(options.max_waiters), "at most 65535");
     }
+    if (options.max_waiters == 0 && options.min_idle == 0) {
+        refuse("max_waiters", "0",
+               "above 0, or min_idle must be: nobody would ever wait for a connection to be made");
+    }
     if (options.max_connecting == 0) {
         refuse("max_connecting", "0", "at least 1");
     }

@@ -29,11 +29,10 @@ constexpr std::size_t holders_named = 3;
 std::string text_of(duration span) {
     std::array<char, 32> text{};
     const double seconds = std::chrono::duration<double>(span).count();
-    if (seconds < 1.0) {
-        std::snprintf(text.data(), text.size(), "%.3g ms", seconds * 1e3);
-    } else {
-        std::snprintf(text.data(), text.size(), "%.3g s", seconds);
-    }
+    const bool is_short = seconds < 0.9995;  // which three digits would make 1000 ms
+    const double value = is_short ? seconds * 1e3 : seconds;
+    std::snprintf(text.data(), text.size(), value < 999.5 ? "%.3g %s" : "%.0f %s", value,
+                  is_short ? "ms" : "s");
     return text.data();
 }
 
@@ -78,6 +77,7 @@ std::vector<pool_holder> pool_core::longest_holders() const {
     std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(named), all.end(),
                       [](const auto& a, const auto& b) { return a.first > b.first; });
     std::vector<pool_holder> result;
+    result.reserve(named);
     for (std::size_t i = 0; i < named; ++i) {
         result.push_back({all[i].second.to_string(), all[i].first});
     }
@@ -97,9 +97,8 @@ std::exception_ptr pool_core::make_error(pool_failure why) const {
     std::string what = "acquire from pool \"" + options_.name + "\": ";
     switch (why) {
         case pool_failure::exhausted: {
-            what += "all " + std::to_string(options_.max_size) +
-                    " connections are held, for the longest time by ";
-            const char* separator = "";
+            what += "all " + std::to_string(options_.max_size) + " connections are held";
+            const char* separator = ", for the longest time by ";
             for (const pool_holder& each : all.holders) {
                 what += separator + each.label + " (" + text_of(each.held_for) + ")";
                 separator = ", ";
@@ -107,7 +106,7 @@ std::exception_ptr pool_core::make_error(pool_failure why) const {
             break;
         }
         case pool_failure::connecting:
-            what += "a connection was being made or checked";
+            what += "no connection was made or checked in time";
             break;
         case pool_failure::database_down:
             what +=

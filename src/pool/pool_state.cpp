@@ -189,19 +189,15 @@ void pool_state::refuse(waiter_id waiter, pool_failure why, pool_actions& out) {
 void pool_state::pump(time_point now, pool_actions& out) {
     serve_waiters(now, out);
     if (is_draining_ && queue_.empty()) {
-        for (std::uint32_t slot = 0; slot < slot_count_; ++slot) {
-            const slot_phase phase = slots_[slot].phase;
-            if (phase == slot_phase::connecting || phase == slot_phase::checking ||
-                phase == slot_phase::resetting) {
-                stop_job(now, slot, out);
-            }
-        }
+        stop_jobs(now, pool_removal::closed, out);
         remove_idle(now, out);
     } else {
         begin_connects(now, out);
     }
-    if (used_ > 0 && !is_draining_ && next_sweep_ <= now) {
-        next_sweep_ = after(now, sweep_interval_);
+    if (used_ > 0 && !is_draining_) {
+        if (next_sweep_ <= now) {
+            next_sweep_ = after(now, sweep_interval_);
+        }
         wake_by(next_sweep_);
     }
     leave_gate();
@@ -297,8 +293,10 @@ void pool_state::remove_idle(time_point now, pool_actions& out) {
 void pool_state::invalidate_all(time_point now, pool_actions& out) {
     enter_gate();
     epoch_.fetch_add(1, std::memory_order_relaxed);
-    // What failed before says nothing about the new server.
+    // What failed before says nothing about the new server; and what a dead one is asked for may take all
+    // the time it is given, while it keeps others from connecting.
     backoff_.reset();
+    stop_jobs(now, pool_removal::invalidated, out);
     remove_idle(now, out);
     pump(now, out);
 }

@@ -40,20 +40,30 @@ void pool_state::end_job(std::uint32_t slot) noexcept {
 
 // The job keeps its connection and destroys it, whenever it notices; the slot is free at once, or jobs that
 // hang would use up the pool.
-void pool_state::stop_job(time_point now, std::uint32_t slot, pool_actions& out) {
+void pool_state::stop_job(time_point now, std::uint32_t slot, pool_removal cause, pool_actions& out) {
     pool_action& action = out.emplace_back();
     action.kind = action_kind::stop_job;
     action.slot = slot;
     action.job = slots_[slot].job;
+    action.waited = now - slots_[slot].job_began;
+    action.cause = cause;
+    action.serial = slots_[slot].serial;
     action.phase = slots_[slot].phase;
     end_job(slot);
-    if (action.phase != slot_phase::connecting) {
-        ++counts_.invalid;
-    } else if (!is_draining_) {
-        ++counts_.connect_failures;
-        retry_at_ = after(now, backoff_.next());
-    }
     free_slot(slot);
+}
+
+void pool_state::stop_jobs(time_point now, pool_removal cause, pool_actions& out) {
+    for (std::uint32_t slot = 0; slot < slot_count_; ++slot) {
+        if (slots_[slot].job != 0) {
+            stop_job(now, slot, cause, out);
+        }
+    }
+}
+
+void pool_state::note_connect_failure(time_point now) noexcept {
+    ++counts_.connect_failures;
+    retry_at_ = after(now, backoff_.next());
 }
 
 bool pool_state::connected(time_point now, std::uint32_t slot, std::uint64_t job, pool_actions& out) {
@@ -89,8 +99,7 @@ bool pool_state::connect_failed(time_point now, std::uint32_t slot, std::uint64_
     }
     end_job(slot);
     free_slot(slot);
-    ++counts_.connect_failures;
-    retry_at_ = after(now, backoff_.next());
+    note_connect_failure(now);
     pump(now, out);
     return true;
 }

@@ -31,7 +31,12 @@ void pool_state::expire_jobs(time_point now, pool_actions& out) {
     }
     for (std::uint32_t slot = 0; slot < slot_count_; ++slot) {
         if (slots_[slot].job != 0 && slots_[slot].job_deadline <= now) {
-            stop_job(now, slot, out);
+            if (slots_[slot].phase == slot_phase::connecting) {
+                note_connect_failure(now);
+            } else {
+                ++counts_.invalid;
+            }
+            stop_job(now, slot, pool_removal::invalid, out);
         }
     }
 }

@@ -33,14 +33,17 @@ void pool_core::step::collect() {
                 break;
             case action_kind::stop_job:
                 each.job = std::exchange(core_.jobs_[action.slot], nullptr);
-                each.event.took = now_ - slot.job_began;
+                each.event.connection = action.serial;
+                each.event.took = action.waited;
                 each.event.error =
-                    std::make_exception_ptr(error(core_.state_.is_draining() ? errc::closed : errc::timeout,
+                    std::make_exception_ptr(error(action.cause == pool_removal::closed    ? errc::closed
+                                                  : action.cause == pool_removal::invalid ? errc::timeout
+                                                                                          : errc::cancelled,
                                                   action.phase == slot_phase::connecting ? "connecting"
                                                   : action.phase == slot_phase::checking ? "validating"
                                                                                          : "resetting"));
-                if (action.phase == slot_phase::connecting && !core_.state_.is_draining()) {
-                    core_.last_connect_error_ = each.event.error;
+                if (action.phase == slot_phase::connecting && action.cause == pool_removal::invalid) {
+                    each.former_error = std::exchange(core_.last_connect_error_, each.event.error);
                 }
                 break;
             case action_kind::remove:
@@ -55,7 +58,6 @@ void pool_core::step::collect() {
         }
     }
     core_.actions_.clear();
-    is_draining_ = core_.state_.is_draining();
     if (!core_.drain_waiters_.empty()) {
         collect_drained();
     }
@@ -129,8 +131,8 @@ void pool_core::step::carry_out(deed& each) noexcept {
         case action_kind::grant:
             event.kind = pool_event_kind::acquired;
             event.took = each.what.waited;
+            core_.tell(event);  // first, or it might be told of the release before
             each.waiter->finish({.slot = slot});
-            core_.tell(event);
             break;
         case action_kind::refuse: {
             std::exception_ptr why;
@@ -153,17 +155,18 @@ void pool_core::step::carry_out(deed& each) noexcept {
                 event.kind = pool_event_kind::connect_failed;
             } else {
                 event.kind = pool_event_kind::removed;
-                event.cause = is_draining_ ? pool_removal::closed : pool_removal::invalid;
+                event.cause = each.what.cause;
             }
             core_.tell(event);
             break;
-        case action_kind::remove:
+        case action_kind::remove: {
             event.kind = pool_event_kind::removed;
             event.cause = each.what.cause;
             core_.tell(event);
             each.connection.reset();
-            step(core_, [&](time_point now) { core_.state_.removed(now, slot, core_.actions_); });
+            const step next(core_, [&](time_point now) { core_.state_.removed(now, slot, core_.actions_); });
             break;
+        }
         case action_kind::leak:
             event.kind = pool_event_kind::leaked;
             core_.tell(event);

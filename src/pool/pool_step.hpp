@@ -18,6 +18,7 @@ struct pool_core::deed {
     std::shared_ptr<pool_job> job{};
     connection_ptr connection{};
     pool_event event{};
+    std::exception_ptr former_error{};  // the factory's own type: not destroyed under the mutex
 };
 
 /// `step(core, change)`: calls `change(now)` under the mutex and then, off it, carries out what it left in
@@ -46,7 +47,6 @@ private:
 
     pool_core& core_;
     time_point now_{};
-    bool is_draining_ = false;
     pool_event news_{};
     std::vector<deed> deeds_;
     std::vector<pool_waiter*> drained_;

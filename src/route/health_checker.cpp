@@ -211,7 +211,12 @@ private:
         const bool has_changed = on.history.record(error == nullptr);
         const bool is_healthy = on.history.is_healthy();
         if (has_changed) {
-            endpoints_.set_health(about->id, is_healthy);
+            try {
+                endpoints_.set_health(about->id, is_healthy);
+            } catch (...) {  // NOLINT(bugprone-empty-catch)
+                // The set has it; a balancer could not follow (for want of memory, or its strategy would not
+                // prepare) and tries again at the next change. The checks go on.
+            }
         }
         if (options_.observer) {
             try {

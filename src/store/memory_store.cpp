@@ -117,6 +117,7 @@ struct memory_store::state {
     space& space_of(const std::string& name) {
         space& found = spaces[name];
         if (found.count == 0) {
+            found.marks[""] = first_count;  // all that was stamped before is invalid
             found.count = first_count;
         }
         return found;
@@ -238,6 +239,31 @@ void memory_store::erase(std::vector<std::string> keys) {
     }
 }
 
+void memory_store::expire(std::string key) {
+    const std::lock_guard lock(state_->mutex);
+    const time_point now = state_->clock.now();
+    if (record* const found = state_->find(key)) {
+        found->token = 0;
+        if (found->is_fresh(now)) {
+            found->held->fresh_until = now;
+        }
+        state_->remove_if_spent(key, *found, now);
+    }
+}
+
+bool memory_store::touch(std::string key, duration fresh_left, duration stale_left) {
+    const std::lock_guard lock(state_->mutex);
+    const time_point now = state_->clock.now();
+    record* const found = state_->find(key);
+    if (found == nullptr || !found->is_fresh(now)) {
+        return false;
+    }
+    stored_entry& held = *found->held;
+    held.fresh_until = std::max(held.fresh_until, after(now, fresh_left));
+    held.stale_until = std::max({held.stale_until, held.fresh_until, after(now, stale_left)});
+    return true;
+}
+
 remote_marks memory_store::marks(std::string name_space) {
     const std::lock_guard lock(state_->mutex);
     const auto& found = state_->space_of(name_space);
@@ -308,6 +334,16 @@ remote_store::awaitable<std::uint64_t> memory_store::async_begin_write(std::stri
 remote_store::awaitable<void> memory_store::async_erase(std::vector<std::string> keys) {
     erase(std::move(keys));
     co_return;
+}
+
+remote_store::awaitable<void> memory_store::async_expire(std::string key) {
+    expire(std::move(key));
+    co_return;
+}
+
+remote_store::awaitable<bool> memory_store::async_touch(std::string key, duration fresh_left,
+                                                        duration stale_left) {
+    co_return touch(std::move(key), fresh_left, stale_left);
 }
 
 remote_store::awaitable<remote_marks> memory_store::async_marks(std::string name_space) {

@@ -93,6 +93,8 @@ private:
 
     void send_all(std::uint32_t from);
     void send(std::uint32_t from);
+
+    // balance_engine_servers.cpp
     void reach_server(std::uint32_t slot);
     void start(server& at, std::uint32_t slot);
     void finish_work(std::uint32_t slot);

@@ -1,5 +1,6 @@
 #include "levee/testing/remote_store_contract.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <string_view>
 #include <utility>
@@ -192,6 +193,7 @@ void voids_leases(const subject& on, const std::string& prefix) {
     is_voided_by(on, key("newer"), "put_if_newer", [&] {
         require(on.store->put_if_newer(key("newer"), versioned("n", 5, on.unit * 50)), "is newer");
     });
+    is_voided_by(on, key("expire"), "expire", [&] { on.store->expire(key("expire")); });
     is_voided_by(on, key("write"), "begin_write",
                  [&] { static_cast<void>(on.store->begin_write(key("write"), on.unit * 50)); });
 }
@@ -274,25 +276,115 @@ void erases_entries(const subject& on, const std::string& prefix) {
     on.store->erase({});
 }
 
+void expires_entries(const subject& on, const std::string& prefix) {
+    on.store->put(prefix, entry_of("old", on.unit * 50, on.unit * 90));
+    on.store->expire(prefix);
+    const auto stale = get(on, prefix);
+    require(stale && stale->payload == payload_of("old"), "an expired entry is still there");
+    require(stale->fresh_left <= duration::zero(), "and not fresh");
+    require(stale->stale_left > on.unit * 50 && stale->stale_left <= on.unit * 90,
+            "its reserve is as it was");
+    const auto granted = ask(on, prefix, on.unit * 50);
+    require(granted.what == lease_outcome::granted && granted.entry, "it can be leased, with what is stale");
+    on.store->expire(prefix);
+    require(!on.store->fill(prefix, granted.token, entry_of("late", on.unit * 50)),
+            "a second expire voids the lease that followed the first");
+    require_value(on, prefix, "old", "after a fill that was refused");
+    on.store->put(prefix, entry_of("new", on.unit * 50));
+    const auto fresh = get(on, prefix);
+    require(fresh && fresh->fresh_left > duration::zero(), "what is put afterwards is fresh");
+    on.store->expire(prefix + "unknown");
+    require(!get(on, prefix + "unknown"), "expiring what is not there makes nothing");
+    const auto writing = on.store->begin_write(prefix, on.unit * 50);
+    on.store->expire(prefix);
+    require(!on.store->fill(prefix, writing, entry_of("late", on.unit * 50)), "expire voids a write, too");
+}
+
+void touches_what_is_fresh(const subject& on, const std::string& prefix) {
+    on.store->put(prefix, entry_of("v", on.unit * 3, on.unit * 5));
+    require(on.store->touch(prefix, on.unit * 50, on.unit * 70), "a fresh entry is touched");
+    const auto longer = get(on, prefix);
+    require(longer && longer->fresh_left > on.unit * 40 && longer->fresh_left <= on.unit * 50,
+            "its life is as asked");
+    require(longer->stale_left > on.unit * 60 && longer->stale_left <= on.unit * 70,
+            "its reserve is as asked");
+    require(on.store->touch(prefix, on.unit, on.unit), "a fresh entry is touched with a shorter life");
+    const auto kept = get(on, prefix);
+    require(kept && kept->fresh_left > on.unit * 40 && kept->stale_left > on.unit * 60,
+            "which does not shorten its own");
+    const auto ahead = ask(on, prefix, on.unit * 50, true);
+    require(on.store->touch(prefix, on.unit * 80, on.unit * 80), "touched under a lease");
+    require(on.store->fill(prefix, ahead.token, entry_of("next", on.unit * 50)), "the lease still stands");
+    require(!on.store->touch(prefix + "unknown", on.unit * 50, on.unit * 50), "nothing there to touch");
+    require(!get(on, prefix + "unknown"), "and nothing made");
+    on.store->put(prefix + "stale", entry_of("v", on.unit * 50, on.unit * 90));
+    on.store->expire(prefix + "stale");
+    require(!on.store->touch(prefix + "stale", on.unit * 50, on.unit * 90), "a stale entry is not touched");
+    const auto stale = get(on, prefix + "stale");
+    require(stale && stale->fresh_left <= duration::zero(), "and stays stale");
+}
+
+std::uint64_t mark_of(const remote_marks& all, std::string_view what) {
+    std::uint64_t found = 0;
+    std::uint64_t highest = 0;
+    for (const auto& [name, count] : all.marks) {
+        require(count != 0, "a mark is above 0");
+        require(name != what || found == 0, "each marked name is there once");
+        found = name == what ? count : found;
+        highest = (std::max)(highest, count);
+    }
+    require(highest == all.count, "the counter is the highest mark");
+    return found;
+}
+
 void counts_marks(const subject& on, const std::string& prefix) {
     if (!on.store->capabilities().has_marks) {
         return;
     }
     const auto begin = on.store->marks(prefix);
-    require(begin.count != 0 && begin.marks.empty(), "a new namespace has a counter above 0 and no marks");
+    require(begin.count != 0, "a new namespace has a counter above 0");
+    require(begin.marks.size() == 1 && mark_of(begin, "") == begin.count,
+            "a new namespace has all marked with the counter's first value, and nothing else");
+    require(on.store->marks(prefix).count == begin.count, "asking again makes no other");
     const auto first = on.store->mark(prefix, "tag");
     const auto second = on.store->mark(prefix, "");
     require(first == begin.count + 1 && second == first + 1, "each mark counts one on");
     const auto after_all = on.store->marks(prefix);
-    require(after_all.count == second, "the counter is the last mark's");
-    require(after_all.marks.size() == 2, "each marked name is there once");
+    require(
+        after_all.marks.size() == 2 && mark_of(after_all, "tag") == first && mark_of(after_all, "") == second,
+        "each marked name is there with its latest count");
     const auto again = on.store->mark(prefix, "tag");
-    std::uint64_t tag = 0;
-    for (const auto& [what, count] : on.store->marks(prefix).marks) {
-        tag = what == "tag" ? count : tag;
+    const auto after_again = on.store->marks(prefix);
+    require(again == second + 1 && mark_of(after_again, "tag") == again && after_again.marks.size() == 2,
+            "a name marked again has the latest count");
+    require(on.store->marks(prefix + "other").marks.size() == 1, "namespaces have marks of their own");
+    const auto made = on.store->mark(prefix + "marked", "tag");
+    const auto of_made = on.store->marks(prefix + "marked");
+    require(made == of_made.count && mark_of(of_made, "tag") == made && mark_of(of_made, "") == made - 1,
+            "a counter that a mark makes marks all first");
+}
+
+void forgets_all_at_once(const subject& on, const std::string& prefix) {
+    if (!on.lose_data) {
+        return;
     }
-    require(tag == again, "a name marked again has the latest count");
-    require(on.store->marks(prefix + "other").marks.empty(), "namespaces have marks of their own");
+    on.store->put(prefix, entry_of("v", on.unit * 50));
+    const auto token = take_lease(on, prefix + "leased", on.unit * 50);
+    const bool has_marks = on.store->capabilities().has_marks;
+    const std::uint64_t before = has_marks ? on.store->mark(prefix, "tag") : 0;
+    on.lose_data();
+    require(!get(on, prefix), "lost data reads as a miss");
+    require(!on.store->fill(prefix + "leased", token, entry_of("late", on.unit * 50)),
+            "a lease that was lost fills nothing");
+    const auto next = take_lease(on, prefix + "leased", on.unit * 50);
+    require(next != token, "a token is never given twice for a key, also not after a loss");
+    require(!on.store->fill(prefix + "leased", token, entry_of("late", on.unit * 50)),
+            "a lost token fills nothing");
+    if (has_marks) {
+        const auto found = on.store->marks(prefix);
+        require(found.count > before && mark_of(found, "") == found.count && found.marks.size() == 1,
+                "after a loss all is marked with more than was ever counted");
+    }
 }
 
 }  // namespace
@@ -314,7 +406,10 @@ std::vector<remote_store_case> remote_store_contract() {
             {"lets_crossing_writers_end_empty", lets_crossing_writers_end_empty},
             {"frees_keys_of_writers_that_died", frees_keys_of_writers_that_died},
             {"erases_entries", erases_entries},
-            {"counts_marks", counts_marks}};
+            {"expires_entries", expires_entries},
+            {"touches_what_is_fresh", touches_what_is_fresh},
+            {"counts_marks", counts_marks},
+            {"forgets_all_at_once", forgets_all_at_once}};
 }
 
 }  // namespace levee::testing

@@ -80,13 +80,18 @@ struct simulation::world final : async::scheduler {
 simulation::simulation(std::uint64_t seed) : world_(std::make_unique<world>(*this, seed)) {}
 
 simulation::~simulation() {
-    // Destroying a function may submit or wake others, as coroutine frames do; so until there are none.
+    drop_all();
+    shutdown();
+    drop_all();  // strands have dropped what they held; the rest of it goes while their service is there
+    destroy();
+}
+
+// Destroying a function may submit or wake others, as coroutine frames do; so until there are none.
+void simulation::drop_all() noexcept {
     while (!world_->ready.empty() || !world_->asleep.empty()) {
         const auto ready = std::exchange(world_->ready, {});
         const auto asleep = std::exchange(world_->asleep, {});
     }
-    shutdown();
-    destroy();
 }
 
 simulation::executor_type simulation::get_executor() noexcept {
@@ -137,6 +142,9 @@ bool simulation::wake_next(time_point limit) {
         return false;
     }
     const time_point due = asleep.begin()->first;
+    if (due == time_point::max()) {
+        return false;  // they wait for their cancellation
+    }
     if (due > now()) {
         world_->time.set(due);
     }

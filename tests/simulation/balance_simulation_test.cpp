@@ -156,16 +156,58 @@ TEST(the_default_strategy, keeps_off_what_hangs) {
               0.01 * static_cast<double>(report.requests.sent));
 }
 
-TEST(the_default_strategy, recovers_identical_servers_from_one_early_slow_sample) {  // B2
+TEST(the_default_strategy, is_near_the_best_again_after_an_outage_of_all) {  // B8
     auto options = servers_of(std::vector<double>(10, 1.0), 0.5);
-    options.servers[0].faults = {server_fault::pause(0s, 100ms)};
-    options.length = 60s;
-    options.load = arrivals::poisson(4'000);
-    options.slice = 10s;
+    options.length = 4s;
+    for (std::size_t i = 0; i < 10; ++i) {
+        options.servers[i].max_queue = 200;
+        options.servers[i].faults = {server_fault::fail(100us, 500ms, i == 0 ? 500ms : 1s)};
+    }
+    options.timeout = 1s;
+    options.warm_up = 2s;  // all have been back for half a second
     const balance_report report = run(options, by_default);
-    // What took 100 times as long is forgotten over tau × ln(100) = 46 s.
-    EXPECT_LT(report.slices[0].shares[0], 0.05);
-    EXPECT_GT(report.slices[5].shares[0], 0.06);
+    EXPECT_LE(report.milliseconds_at(99), 1.3 * run(options, "two choices").milliseconds_at(99));
+    EXPECT_LE(static_cast<double>(report.requests.failed()),
+              0.001 * static_cast<double>(report.requests.sent));
+}
+
+TEST(the_default_strategy, does_not_crush_the_first_server_that_comes_back) {  // B8
+    auto options = servers_of(std::vector<double>(10, 1.0), 0.5);
+    options.length = 4s;
+    for (std::size_t i = 0; i < 10; ++i) {
+        options.servers[i].max_queue = 200;
+        options.servers[i].faults = {server_fault::fail(100us, 500ms, i == 0 ? 500ms : 1s)};
+    }
+    const balance_report mine = run(options, by_default);
+    const balance_report bare = run(options, "two choices");
+    EXPECT_LE(mine.milliseconds_at(99), 1.3 * bare.milliseconds_at(99));
+    EXPECT_EQ(mine.requests.overloaded, 0U) << "its queue is never full";
+    EXPECT_LT(mine.requests.failed(), bare.requests.failed()) << "and not by sending elsewhere";
+}
+
+TEST(the_default_strategy, recovers_identical_servers_from_one_early_slow_sample) {  // B2
+    for (const std::size_t clients : {1U, 20U}) {
+        auto options = servers_of(std::vector<double>(10, 1.0), 0.5);
+        options.servers[0].faults = {server_fault::pause(0s, 100ms)};
+        options.length = 20s;
+        options.load = arrivals::poisson(4'000);
+        options.slice = 5s;
+        options.clients = clients;
+        const balance_report report = run(options, by_default);
+        // One sample that took 100 times as long fades at 8 times tau's pace: 46 s / 8.
+        EXPECT_LT(report.slices[0].shares[0], 0.08) << clients;
+        EXPECT_GT(report.slices[1].shares[0], 0.05) << clients;
+        EXPECT_GT(report.slices[3].shares[0], 0.05) << clients;
+    }
+}
+
+TEST(the_default_strategy, seldom_tries_what_is_slow_for_good) {  // B2
+    for (const double rate : {100.0, 4'000.0}) {
+        auto options = servers_of({10, 1, 1, 1, 1, 1, 1, 1, 1, 1}, 0.5);
+        options.length = 30s;
+        options.load = arrivals::poisson(rate);
+        EXPECT_LT(run(options, by_default).servers[0].share, 0.01) << rate;
+    }
 }
 
 TEST(the_default_strategy, neither_floods_nor_starves_a_new_server) {  // B3

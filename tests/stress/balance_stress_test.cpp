@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <utility>
@@ -190,6 +191,56 @@ TEST(balancer_life, tickets_of_other_threads_outlive_the_balancer) {
             thread.join();
         }
         EXPECT_TRUE(watched.expired()) << "the last of them freed everything";
+    }
+}
+
+/// Round robin that can be made to wait in the middle of a new snapshot.
+struct waits_to_prepare final : strategy {
+    enum step { runs, shall_wait, waits };
+    explicit waits_to_prepare(std::atomic<step>& where) : at(&where) {}
+    std::string name() const override { return "waits_to_prepare"; }
+    plan_scope scope() const noexcept override { return plan_scope::eligible; }
+    std::shared_ptr<const strategy_plan> prepare(std::span<const candidate>) const override {
+        if (step expected = shall_wait; at->compare_exchange_strong(expected, waits)) {
+            while (*at == waits) {
+                std::this_thread::yield();
+            }
+        }
+        return nullptr;
+    }
+    const candidate* pick(pick_view& view) const override {
+        return &view[view.turn(static_cast<std::uint32_t>(view.size()))];
+    }
+    std::atomic<step>* at;
+};
+
+TEST(balancer_life, completions_may_build_while_the_balancer_goes) {
+    for (int round = 0; round < 200; ++round) {
+        std::vector<ticket> held;
+        std::atomic<waits_to_prepare::step> at{waits_to_prepare::runs};
+        endpoint_set set(endpoints(0, 12));
+        auto balancer = std::make_unique<load_balancer>(
+            set, waits_to_prepare(at),
+            load_balancer_options{.outlier =
+                                      outlier_options{.consecutive_failures = 1, .max_ejected_share = 0.9}});
+        for (int i = 0; i < 24; ++i) {
+            held.push_back(std::move(*balancer->pick()));
+        }
+        set.update(endpoints(6, 12));  // what was removed is let go by whoever builds after its last request
+        at = waits_to_prepare::shall_wait;
+        std::thread completing([&] {
+            // The failure comes last, so that its snapshot finds removed endpoints without requests.
+            std::partition(held.begin(), held.end(), [](const ticket& t) { return t.endpoint().id != "e8"; });
+            for (ticket& one : held) {
+                one.complete(one.endpoint().id != "e8" ? outcome::ok(1ms) : outcome::failed(1ms));
+            }
+        });
+        while (at != waits_to_prepare::waits) {
+            std::this_thread::yield();
+        }
+        at = waits_to_prepare::runs;
+        balancer.reset();
+        completing.join();
     }
 }
 

@@ -77,7 +77,8 @@ private:
 };
 
 struct racing_users : ::testing::Test {
-    std::atomic<int> living = 0, wrong = 0, served = 0, refused = 0;
+    std::atomic<int> living = 0, wrong = 0, served = 0, refused = 0, out_of_order = 0;
+    std::vector<std::atomic<int>> held = std::vector<std::atomic<int>>(100'000);  // by connection
     std::shared_ptr<flaky_factory> factory = std::make_shared<flaky_factory>(living);
     runtime threads{2, 1};
 
@@ -94,8 +95,18 @@ struct racing_users : ::testing::Test {
                                   .connect_timeout = 2ms,
                                   .backoff = {.initial = 10us, .max = 100us},
                                   .leak_threshold = 1ms,
-                                  .observer = [](const pool_event&) {},
+                                  .observer = [this](const pool_event& event) { check_order(event); },
                                   .executor = threads.get_executor()});
+    }
+
+    // A connection is said to be acquired before it is said to be released.
+    void check_order(const pool_event& event) {
+        std::atomic<int>& leases = held[event.connection % held.size()];
+        if (event.kind == pool_event_kind::acquired) {
+            out_of_order += leases.fetch_add(1) == 0 ? 0 : 1;
+        } else if (event.kind == pool_event_kind::released) {
+            out_of_order += leases.fetch_sub(1) == 1 ? 0 : 1;
+        }
     }
 
     void use(pooled<guarded> lease, xoshiro256& random) {
@@ -176,6 +187,7 @@ TEST_F(racing_users, never_share_a_connection) {
         each.get();
     }
     EXPECT_EQ(wrong, 0);
+    EXPECT_EQ(out_of_order, 0);
     EXPECT_GT(served, 100);
     const pool_stats stats = pool->stats();
     EXPECT_EQ(stats.in_use, 0U);

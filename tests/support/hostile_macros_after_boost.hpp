@@ -3,5 +3,6 @@
 #pragma once
 
 #include <boost/asio.hpp>
+#include <boost/json.hpp>
 
 #include "hostile_macros.hpp"

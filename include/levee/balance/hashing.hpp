@@ -9,7 +9,8 @@ namespace levee {
 struct bounded_load_options {
     /// No endpoint gets more than this many times its share of the requests in flight; the keys beyond go
     /// to the next endpoints in the key's own order. (Mirrokni, Thorup, Zadimoghaddam 2018.) Zero: no bound;
-    /// otherwise above 1; 1.25 is usual. Costs a count that every pick writes.
+    /// otherwise above 1; 1.25 is usual. Costs two counts that every pick
+    /// writes.
     double bounded_load = 0.0;
 };
 
@@ -35,7 +36,7 @@ protected:
 
     /// Whether `one` may be taken, the bound included, which counts the request if so.
     [[nodiscard]] bool takes(pick_view& view, const candidate& one) const noexcept {
-        return view.admits(one) && (bound_ == 0.0 || view.try_reserve(one, most_for(view, one)));
+        return view.admits(one) && (!(bound_ > 0.0) || view.try_reserve(one, most_for(view, one)));
     }
 
 private:

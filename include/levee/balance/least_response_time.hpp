@@ -19,10 +19,12 @@ struct least_response_time_options {
 /// Compares expected latency × (requests in flight + 1) ÷ weight, and raises it steeply by the share of
 /// errors, so that failing fast does not pay.
 ///
-/// Latency is a peak EWMA: a slow answer counts at once, and wears off over `tau`; an endpoint that has
-/// requests in flight and answers none is as slow as it has been silent. An error or a time-out never lowers
-/// the score. An endpoint about which nothing is known counts like the mean of those it is compared with.
-/// Endpoints are drawn by weight.
+/// Latency is a peak EWMA: a slow answer counts at once, and wears off over `tau`; without requests to the
+/// endpoint 8 times as fast, until such answers have come again and again. An endpoint that has requests in
+/// flight and answers none is as slow as it has been silent. An error or a time-out never lowers the score;
+/// errors raise it at most 31 times, so that the only one that works is not sent more than it can do. An
+/// endpoint about which nothing is known counts like the mean of those it is compared with. Endpoints are
+/// drawn by weight.
 ///
 /// Cost: `choices` (or all of up to `compare_all_up_to`) endpoints' lines are read, the picked one's written.
 class least_response_time final : public strategy {
@@ -41,6 +43,8 @@ public:
     [[nodiscard]] double score(const candidate& of, pick_view& view) const override;
 
 private:
+    [[nodiscard]] const candidate* pick_among(pick_view& view, std::uint32_t now) const;
+
     least_response_time_options options_;
 };
 

@@ -72,7 +72,8 @@ struct load_balancer_options {
     /// First attempts that end add to it. Null: off.
     std::shared_ptr<levee::retry_budget> retry_budget{};
 
-    /// How many picks `explain` remembers. Zero: none. Each one then costs microseconds: for debugging.
+    /// How many picks `explain` remembers. Zero: none. Each one then costs 50 ns for each
+    /// endpoint: for debugging.
     std::size_t explain_picks = 0;
 
     /// Same seed, same clock, one thread: same picks. Zero: a random one.

@@ -26,6 +26,8 @@ public:
     [[nodiscard]] const candidate* pick(pick_view& view) const override;
 
 private:
+    [[nodiscard]] const candidate* pick_another(pick_view& view, std::uint64_t hash) const;
+
     maglev_options options_;
 };
 

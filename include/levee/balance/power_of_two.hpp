@@ -29,6 +29,8 @@ public:
     [[nodiscard]] double score(const candidate& of, pick_view& view) const override;
 
 private:
+    [[nodiscard]] const candidate* pick_among(pick_view& view) const;
+
     power_of_two_options options_;
 };
 

@@ -78,6 +78,7 @@ struct candidate_lists {
     std::span<const candidate> eligible{};
     std::span<const candidate> members{};
     const strategy_plan* plan = nullptr;
+    double eligible_weight = 0.0;
 };
 
 /// Where a thread stands in its rotations through a group.
@@ -151,6 +152,9 @@ public:
     [[nodiscard]] const candidate& operator[](std::size_t index) const noexcept {
         return lists_->eligible[index];
     }
+
+    /// The weights of the eligible candidates together.
+    [[nodiscard]] double total_weight() const noexcept { return lists_->eligible_weight; }
 
     /// All candidates, the ineligible too: what a plan of scope `members` was made of.
     [[nodiscard]] std::span<const candidate> members() const noexcept { return lists_->members; }

@@ -26,13 +26,14 @@ struct lookup_result {
     entry_state state = entry_state::miss;
     std::optional<V> value{};
     cache_level level = cache_level::none;
-    duration age{};  ///< Since the value was loaded or put; zero for a miss.
+    duration age{};  ///< Since L1 has it; zero for a miss, and for what was fetched from the remote level.
+    std::uint64_t version = 0;  ///< The source's; 0: it has none.
 };
 
 /// How far an invalidation got before the call returned.
 enum class reach : std::uint8_t {
-    acknowledged,  ///< Every level that this cache has dropped the key.
-    queued,        ///< The remote level did not answer; it will be told before it is read again.
+    acknowledged,  ///< Every level that this cache has dropped the key, and the backplane has the message.
+    queued,        ///< One of them did not answer; it is told until it does, and not read before.
 };
 
 }  // namespace levee

@@ -70,12 +70,25 @@ public:
         return pass(engine_.find(key), f);
     }
 
+    /// As `visit`, at a time that the caller has just read from this cache's clock: for compositions that
+    /// need the time themselves, and one reading less.
+    template <class F>
+    bool visit_at(const K& key, time_point now, F&& f) {
+        return pass(engine_.find(key, now), f);
+    }
+
     /// Like `get`, but counted nowhere, and no use: it neither protects the entry nor extends its idle time.
     [[nodiscard]] std::optional<V> peek(const K& key) const { return copy(engine_.peek(key)); }
     template <class Q>
         requires transparent<Hash, Eq>
     [[nodiscard]] std::optional<V> peek(const Q& key) const {
         return copy(engine_.peek(key));
+    }
+
+    /// Calls f(const V&) with what `peek` would copy; false: nothing there. `f` as for `visit`.
+    template <class F>
+    bool peek(const K& key, F&& f) const {
+        return pass(engine_.peek(key), f);
     }
 
     /// Stores the value under the key, whatever was there. Errors: whatever the weigher threw.

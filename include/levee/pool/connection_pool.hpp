@@ -97,7 +97,8 @@ public:
     }
 
     /// Takes an idle connection that needs no validation and that nobody waits for; else answers an empty
-    /// one. Never waits.
+    /// one. Never waits; so it may also be empty at a moment at which another thread, or the pool's upkeep,
+    /// looks after the idle ones.
     pooled<C> try_acquire(holder_label label = std::source_location::current()) {
         const auto first = core_->acquire_idle(label);
         if (first.is_fit) [[likely]] {
@@ -131,7 +132,8 @@ public:
     }
 
     /// After a failover: no connection begun before this call is handed out by any later one. Those in use
-    /// are closed when they come back.
+    /// are closed when they come back; those being made, validated or reset are stopped, so that nobody
+    /// waits for a server that is gone; the back-off begins anew.
     void invalidate_all() { core_->invalidate_all(); }
 
     /// Serves nobody new (errc::closed), lets those who wait have their turn, and closes what comes back.

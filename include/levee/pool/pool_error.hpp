@@ -14,7 +14,7 @@ namespace levee {
 
 enum class pool_failure : std::uint8_t {
     exhausted,      ///< errc::timeout: all connections were held until the deadline; `holders` says by whom.
-    connecting,     ///< errc::timeout: a connection was being made or checked, and was not ready in time.
+    connecting,     ///< errc::timeout: none was made or checked in time, though nothing failed.
     database_down,  ///< errc::timeout: none could be made; `last_connect_error` says why.
     queue_full,     ///< errc::unavailable: `max_waiters` wait already.
     cancelled,      ///< errc::cancelled: the caller gave up.
@@ -29,8 +29,8 @@ struct pool_holder {
 
 /// What `acquire` fails with. `what()` says all of it in one line:
 ///
-///     acquire from pool "orders": timed out; all 10 connections are held, for the longest time by
-///     checkout.cpp:41 (12.3 s), report (8.01 s), checkout.cpp:41 (77 ms)
+///     acquire from pool "orders": all 10 connections are held, for the longest time by
+///     checkout.cpp:41 (12.3 s), report (8.01 s), checkout.cpp:41 (77 ms): the deadline passed
 class pool_error : public error {
 public:
     struct details {

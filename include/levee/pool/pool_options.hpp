@@ -31,7 +31,8 @@ struct pool_options {
     duration acquire_timeout = std::chrono::seconds(5);
 
     /// Callers that may wait at the same time; more are refused at once, because a longer queue than what
-    /// can be served before the deadline only makes everybody late. At most 65,535. 0: nobody waits.
+    /// can be served before the deadline only makes everybody late. At most 65,535. 0: nobody waits, and
+    /// connections are made for `min_idle` only, which must not be 0 then.
     std::size_t max_waiters = 256;
 
     /// A connection idle for so long is closed, as long as `min_idle` remain. 0: never.

@@ -4,7 +4,6 @@
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/strand.hpp>
 #include <exception>
@@ -18,6 +17,7 @@
 #include "levee/route/attempt.hpp"
 #include "levee/route/detail/execution.hpp"
 #include "levee/route/detail/run_attempts.hpp"
+#include "levee/route/detail/spawned_operation.hpp"
 #include "levee/route/execute_policy.hpp"
 
 namespace levee::route {
@@ -50,9 +50,8 @@ struct execute_operation {
         }
         // On a strand: an attempt and its time limit must not end at the same time on two threads.
         const auto strand = boost::asio::make_strand(time->executor());
-        boost::asio::co_spawn(
-            strand, run_attempts<T, Function>(*balancer, std::move(function), std::move(policy), time),
-            std::forward<Handler>(handler));
+        spawn_for<T>(std::decay_t<Handler>(std::forward<Handler>(handler)), strand,
+                     run_attempts<T, Function>(*balancer, std::move(function), std::move(policy), time));
     }
 };
 

@@ -40,6 +40,8 @@ public:
     [[nodiscard]] bool put_if_newer(std::string key, remote_entry entry) override;
     [[nodiscard]] std::uint64_t begin_write(std::string key, duration lease) override;
     void erase(std::vector<std::string> keys) override;
+    void expire(std::string key) override;
+    [[nodiscard]] bool touch(std::string key, duration fresh_left, duration stale_left) override;
     [[nodiscard]] remote_marks marks(std::string name_space) override;
     [[nodiscard]] std::uint64_t mark(std::string name_space, std::string what) override;
 
@@ -54,6 +56,9 @@ public:
     [[nodiscard]] awaitable<bool> async_put_if_newer(std::string key, remote_entry entry) override;
     [[nodiscard]] awaitable<std::uint64_t> async_begin_write(std::string key, duration lease) override;
     [[nodiscard]] awaitable<void> async_erase(std::vector<std::string> keys) override;
+    [[nodiscard]] awaitable<void> async_expire(std::string key) override;
+    [[nodiscard]] awaitable<bool> async_touch(std::string key, duration fresh_left,
+                                              duration stale_left) override;
     [[nodiscard]] awaitable<remote_marks> async_marks(std::string name_space) override;
     [[nodiscard]] awaitable<std::uint64_t> async_mark(std::string name_space, std::string what) override;
 

@@ -49,11 +49,15 @@ struct lease_answer {
 /// What invalidates many entries at once, without clocks: each namespace has a counter, and whatever
 /// invalidates (a tag, a prefix, all) marks itself with the counter's next value. An entry is valid if its
 /// stamp is at least the mark of each of its tags, of its prefixes and of all.
+///
+/// A counter that is made, for a new namespace or after the store lost its data, begins above all that it
+/// may have given before, and marks all ("") with that first value: so what was stamped before a loss is
+/// invalid, and `count` is always the highest mark.
 struct remote_marks {
-    /// The counter. 0: the store has none, because it is new or lost its data; no entry is valid then.
+    /// The counter: the highest of `marks`. Above 0 in what a store answers.
     std::uint64_t count = 0;
 
-    /// What was marked, and with what; "" is all.
+    /// What was marked, and with what, each name once; "" is all, and always there.
     std::vector<std::pair<std::string, std::uint64_t>> marks{};
 };
 
@@ -72,8 +76,8 @@ struct remote_capabilities {
 /// `testing::remote_store_contract` checks:
 ///
 /// - A token stands from `get_or_lease` or `begin_write` until its lease ends, or until any of `put`,
-///   `put_if_newer` that wrote, `begin_write`, `erase`, `release` or `fill` on its key; a lease that ended
-///   does not come back. What a token that does not stand brings is refused, without an error.
+///   `put_if_newer` that wrote, `begin_write`, `erase`, `expire`, `release` or `fill` on its key; a lease
+///   that ended does not come back. What a token that does not stand brings is refused, without an error.
 /// - Granting a lease keeps a stale entry where it is; `begin_write` drops it.
 /// - The store may forget any entry, lease or mark at any time. A lost mark loses the counter, too.
 ///
@@ -119,10 +123,20 @@ public:
     /// Removes entries and leases.
     [[nodiscard]] virtual awaitable<void> async_erase(std::vector<std::string> keys) = 0;
 
+    /// Makes the entry, if there is one, stale from now on: `fresh_left` 0, `stale_left` as it was. Ends a
+    /// lease, too, as `erase` does.
+    [[nodiscard]] virtual awaitable<void> async_expire(std::string key) = 0;
+
+    /// Lengthens the life of an entry that is fresh to at least these, from now; never shortens it, and
+    /// leaves leases alone. False: nothing fresh is there.
+    [[nodiscard]] virtual awaitable<bool> async_touch(std::string key, duration fresh_left,
+                                                      duration stale_left) = 0;
+
     /// The namespace's counter and marks; makes the counter if there is none.
     [[nodiscard]] virtual awaitable<remote_marks> async_marks(std::string name_space) = 0;
 
-    /// Raises the namespace's counter and marks `what` with it; "" is all. Answers the count.
+    /// Raises the namespace's counter and marks `what` with it; "" is all. Answers the count. Makes the
+    /// counter if there is none.
     [[nodiscard]] virtual awaitable<std::uint64_t> async_mark(std::string name_space, std::string what) = 0;
 
     /// The same for threads that may block.
@@ -152,6 +166,10 @@ public:
     }
     virtual void erase(std::vector<std::string> keys) {
         async::run_on_this_thread(async_erase(std::move(keys)));
+    }
+    virtual void expire(std::string key) { async::run_on_this_thread(async_expire(std::move(key))); }
+    [[nodiscard]] virtual bool touch(std::string key, duration fresh_left, duration stale_left) {
+        return async::run_on_this_thread(async_touch(std::move(key), fresh_left, stale_left));
     }
     [[nodiscard]] virtual remote_marks marks(std::string name_space) {
         return async::run_on_this_thread(async_marks(std::move(name_space)));

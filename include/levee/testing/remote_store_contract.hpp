@@ -3,20 +3,14 @@
 
 #include <functional>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "levee/core/clock.hpp"
 #include "levee/store/remote_store.hpp"
+#include "levee/testing/contract_violation.hpp"
 
 namespace levee::testing {
-
-/// What a store did otherwise than it must.
-class contract_violation : public std::logic_error {
-public:
-    using std::logic_error::logic_error;
-};
 
 /// A store under test, and how time passes for it.
 struct remote_store_under_test {
@@ -28,6 +22,10 @@ struct remote_store_under_test {
 
     /// Long against the store's resolution of time and its answers' delay; 100 ms suits a server.
     duration unit = std::chrono::milliseconds(100);
+
+    /// Lets the store forget all it holds, as a server that restarts without its data. Empty: what follows
+    /// from that is not checked.
+    std::function<void()> lose_data{};
 };
 
 /// One case. `run` throws contract_violation where the store breaks the rule that `name` states, and lets

@@ -18,7 +18,8 @@ namespace levee::testing {
 /// An executor, a clock and a scheduler on which time passes only when nothing is left to do now.
 ///
 /// What is ready runs in an order drawn from the seed, so different seeds are different interleavings and
-/// one seed is always the same one. When nothing is ready, time jumps to the next sleeper.
+/// one seed is always the same one. When nothing is ready, time jumps to the next sleeper; who sleeps until
+/// `time_point::max()` is woken by cancellation only.
 ///
 ///     testing::simulation world(seed);
 ///     cache<int, int> c({.local = {.max_entries = 10, .clock = &world.clock()}, .scheduler =
@@ -64,6 +65,7 @@ private:
     struct task;
 
     void submit(std::unique_ptr<task> work);
+    void drop_all() noexcept;
     bool run_ready();
     bool wake_next(time_point limit);
 

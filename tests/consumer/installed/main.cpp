@@ -30,5 +30,17 @@ int main() {
         right = cache.get(42) == "a boat" && cache.get(42) == "a boat" && !cache.get(43);
     }
     std::filesystem::remove(file);
+    {
+        levee::runtime runtime{1};
+        levee::redis::client nobody_there({.port = 1,
+                                           .executor = runtime.get_executor(),
+                                           .while_disconnected = levee::redis::when_disconnected::fail});
+        try {
+            nobody_there.set("key", "value");
+            right = false;
+        } catch (const levee::redis::error& refused) {
+            right = right && !refused.may_have_been_executed();
+        }
+    }
     return right && !describe(levee::errc::timeout).empty() ? 0 : 1;
 }

@@ -179,10 +179,56 @@ TEST(score, an_idle_mark_wears_off_and_a_busy_one_does_not) {
     detail::latency_score score;
     const time_point now{1h};
     score.on_success(5e6F, scale.tick(now), scale);
-    EXPECT_NEAR(score.latency(0, scale.tick(now + 10s), scale), 5e6 / std::exp(1.0), 1e4);
+    EXPECT_NEAR(score.latency(0, scale.tick(now + 1250ms), scale), 5e6 / std::exp(1.0), 1e4);
     score.on_busy(scale.tick(now + 10s));
     EXPECT_FLOAT_EQ(score.latency(1, scale.tick(now + 10s + 3ms), scale), 5e6F);
     EXPECT_NEAR(score.latency(1, scale.tick(now + 12s), scale), 2e9, 3e6) << "silent for 2 s";
+}
+
+TEST(score, what_is_unknown_stays_unknown_however_long_nobody_asks) {  // B3
+    const detail::decay_scale scale(10s);
+    const detail::latency_score score;
+    for (const duration passed : {duration(1s), duration(1000s), duration(2h)}) {
+        EXPECT_LT(score.latency(0, scale.tick(time_point{passed}), scale), 0.0F) << passed.count();
+    }
+}
+
+TEST(score, b2_one_bad_sample_fades_8_times_as_fast_as_one_that_was_confirmed) {
+    const detail::decay_scale scale(10s);
+    const auto left = [&](int times) {
+        detail::latency_score score;
+        time_point now{1h};
+        for (int i = 0; i < times; ++i, now += 60s) {
+            score.on_success(1e8F, scale.tick(now), scale);
+        }
+        return static_cast<double>(score.latency(0, scale.tick(now - 60s + 5s), scale)) / 1e8;
+    };
+    EXPECT_NEAR(left(1), std::exp(-4.0), 1e-3);
+    EXPECT_NEAR(left(2), std::exp(-2.0), 1e-3);
+    EXPECT_NEAR(left(4), std::exp(-0.5), 1e-3);
+    EXPECT_NEAR(left(9), std::exp(-0.5), 1e-3);
+}
+
+TEST(score, b2_a_good_answer_after_a_pause_does_not_call_the_bad_mark_back) {
+    const detail::decay_scale scale(10s);
+    detail::latency_score score;
+    const time_point now{1h};
+    score.on_success(1e8F, scale.tick(now), scale);
+    const float faded = score.latency(0, scale.tick(now + 5s), scale);
+    score.on_success(1e6F, scale.tick(now + 5s), scale);
+    EXPECT_LE(score.latency(0, scale.tick(now + 5s), scale), faded);
+    EXPECT_GE(score.latency(0, scale.tick(now + 5s), scale), 1e6F);
+}
+
+TEST(score, what_fails_again_and_again_does_not_fade_faster) {
+    const detail::decay_scale scale(10s);
+    detail::latency_score score;
+    const time_point now{1h};
+    score.on_success(5e6F, scale.tick(now), scale);
+    for (int i = 0; i < 16; ++i) {
+        score.on_error(1e5F, scale.tick(now), scale);
+    }
+    EXPECT_NEAR(score.latency(0, scale.tick(now + 10s), scale), 5e6 / std::exp(1.0), 1e4);
 }
 
 // The other load-aware strategies have the outlier detector for this.

@@ -8,8 +8,14 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <memory>
 #include <set>
+#include <span>
 #include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
 
 namespace {
 
@@ -559,6 +565,63 @@ TEST_F(load_balancer_test, an_update_that_a_strategy_refuses_throws_and_picks_go
     does_throw = false;
     set.add({.id = "fourth"});
     EXPECT_EQ(pick_id(balancer), "fourth");
+}
+
+TEST_F(load_balancer_test, an_update_that_one_balancer_refuses_reaches_the_others) {
+    bool does_throw = false;
+    endpoint_set set(endpoints(2));
+    load_balancer refusing(set, prepare_throws{does_throw}, options);
+    load_balancer following(set, always_first{}, options);
+    does_throw = true;
+    EXPECT_THROW(set.remove("e0"), std::runtime_error);
+    EXPECT_EQ(pick_id(following), "e1");
+}
+
+/// While it prepares, another thread changes the set; then it throws.
+struct prepare_is_overtaken final : strategy {
+    explicit prepare_is_overtaken(std::function<void()>& by) : overtaking(&by) {}
+    std::string name() const override { return "prepare_is_overtaken"; }
+    plan_scope scope() const noexcept override { return plan_scope::members; }
+    std::shared_ptr<const strategy_plan> prepare(std::span<const candidate>) const override {
+        if (const auto overtake = std::exchange(*overtaking, nullptr)) {
+            std::thread(overtake).join();
+            throw std::runtime_error("not now");
+        }
+        return nullptr;
+    }
+    const candidate* pick(pick_view& view) const override { return &view[view.size() - 1]; }
+    std::function<void()>* overtaking;
+};
+
+TEST_F(load_balancer_test, an_update_counts_that_came_while_another_was_refused) {
+    std::function<void()> overtake;
+    endpoint_set set(endpoints(2));
+    load_balancer balancer(set, prepare_is_overtaken{overtake}, options);
+    overtake = [&] { set.add({.id = "fourth"}); };
+    set.add({.id = "third"});  // refused, and made up for with the next
+    EXPECT_EQ(pick_id(balancer), "fourth");
+}
+
+struct throws_with_a_reservation final : strategy {
+    std::string name() const override { return "throws_with_a_reservation"; }
+    strategy_needs needs() const noexcept override { return {.in_flight = true, .total_in_flight = true}; }
+    const candidate* pick(pick_view& view) const override {
+        if (view.try_reserve(view[0], 10)) {
+            throw std::runtime_error("not now");
+        }
+        return nullptr;
+    }
+};
+
+TEST_F(load_balancer_test, b5_a_strategy_that_throws_leaves_nothing_counted) {
+    endpoint_set set(endpoints(2));
+    for (const std::uint32_t limit : {0U, 5U}) {  // quick picks and careful ones
+        options.max_in_flight = limit;
+        load_balancer balancer(set, throws_with_a_reservation{}, options);
+        for (int i = 0; i < 20; ++i) {
+            EXPECT_THROW(static_cast<void>(balancer.pick()), std::runtime_error) << "not at its bound";
+        }
+    }
 }
 
 TEST_F(load_balancer_test, same_seed_same_picks) {

@@ -137,6 +137,23 @@ TEST_F(a_blocking_pool, takes_a_lease_back_from_another_thread_after_its_own_end
     });
 }
 
+TEST(a_lease, outlives_the_pool_and_the_threads_that_made_its_connection) {
+    pooled<int> clean;
+    pooled<int> discarded;
+    {
+        runtime threads(1, 1);
+        connection_pool<int> pool(
+            factory_from([] { return 7; }, [](int&) { return true; }, [](int&) {}),
+            {.executor = threads.get_executor(), .blocking_executor = threads.blocking_executor()});
+        clean = pool.acquire();
+        discarded = pool.acquire();
+    }
+    EXPECT_EQ(*clean + *discarded, 14);
+    clean.give_back();  // it would need a reset, on threads that have gone
+    discarded.discard();
+    EXPECT_FALSE(clean);
+}
+
 TEST_F(a_blocking_pool, lets_blocked_callers_go_when_it_is_closed) {
     open({.max_size = 1});
     auto held = pool->acquire();

@@ -47,6 +47,23 @@ TEST_F(a_pool, names_the_holders_when_it_is_exhausted) {
     }
 }
 
+TEST_F(a_pool, says_times_for_people_to_read) {
+    open({.max_size = 1, .acquire_timeout = 1ms, .idle_timeout = 0s, .max_lifetime = 0s});
+    auto held = ask({}, "report");
+    world.run_for(0s);
+    const auto error_now = [&] {
+        auto asked = ask(0s);
+        world.run_for(0s);
+        return asked->what();
+    };
+    world.run_for(77ms);
+    EXPECT_NE(error_now().find("report (77 ms)"), std::string::npos) << error_now();
+    world.run_for(999'900us - 77ms);
+    EXPECT_NE(error_now().find("report (1 s)"), std::string::npos) << error_now();
+    world.run_for(20min);
+    EXPECT_NE(error_now().find("report (1201 s)"), std::string::npos) << error_now();
+}
+
 TEST_F(a_pool, tells_its_observer_what_happens) {
     std::vector<pool_event_kind> seen;
     std::vector<pool_event> events;
@@ -116,6 +133,10 @@ TEST(a_new_pool, refuses_wrong_options_by_name) {
               "pool_options::min_idle is 11; it must be at most max_size, which is 10");
     EXPECT_EQ(message([](pool_options& o) { o.max_waiters = 65'536; }),
               "pool_options::max_waiters is 65536; it must be at most 65535");
+    EXPECT_EQ(message([](pool_options& o) { o.max_waiters = 0; }),
+              "pool_options::max_waiters is 0; it must be above 0, or min_idle must be: nobody would ever "
+              "wait for a connection to be made");
+    EXPECT_EQ(message([](pool_options& o) { o.max_waiters = 0, o.min_idle = 1; }), "accepted");
     EXPECT_EQ(message([](pool_options& o) { o.acquire_timeout = 0s; }),
               "pool_options::acquire_timeout is 0 ns; it must be above zero");
     EXPECT_EQ(message([](pool_options& o) { o.validation_timeout = -1ns; }),

@@ -155,6 +155,31 @@ TEST_F(a_pool_state, validates_what_is_stale_and_connects_only_for_the_others) {
     EXPECT_EQ(kinds(), std::vector{action_kind::connect});
 }
 
+TEST_F(a_pool_state, sweeps_in_time_again_after_it_was_empty) {
+    options.connect_timeout = 1h;
+    options.idle_timeout = 1s;
+    open();
+    const std::uint32_t first = lease();
+    state->release(now, first, returned_as::discarded, out);
+    state->removed(now, first, out);
+    take();
+    now = state->next_wake();
+    state->tick(now, out);
+    now += 1ms;
+    ASSERT_TRUE(state->acquire(now, now + 1h, true, "a thread", out).waiter);
+    const pool_action connect = take().at(0);
+    const std::uint32_t second = connect.slot;
+    state->connected(now, second, connect.job, out);
+    take();
+    state->release(now, second, returned_as::clean, out);
+    const time_point limit = now + 2s;
+    while (out.empty() && state->next_wake() <= limit) {
+        now = state->next_wake();
+        state->tick(now, out);
+    }
+    EXPECT_EQ(kinds(), std::vector{action_kind::remove}) << "idle, and the pool sleeps on";
+}
+
 // P8
 TEST_F(a_pool_state, is_not_moved_by_a_wake_up_without_a_reason) {
     options.max_size = 1;

@@ -9,9 +9,11 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 #include <chrono>
+#include <functional>
 #include <future>
 #include <map>
 #include <memory>
@@ -438,6 +440,58 @@ TEST_F(executing_coroutines, are_cancelled_in_an_attempt_and_in_the_wait_for_one
     }
     EXPECT_EQ(cancelled, 1U);
     EXPECT_EQ(failures, 1U);
+}
+
+TEST_F(executing_coroutines, let_go_of_the_signal_before_they_complete) {
+    // Emissions that are under way when an operation completes, at whichever step.
+    const auto function = [this](attempt& at) { return ask(at); };
+    int emissions = 0;
+    for (std::uint64_t seed = 0; seed < 200; ++seed) {
+        testing::simulation own(seed);
+        policy.scheduler = own.scheduler();
+        auto signal = std::make_unique<asio::cancellation_signal>();
+        std::function<void()> emit = [&] {
+            if (signal != nullptr) {
+                ++emissions;
+                signal->emit(asio::cancellation_type::terminal);
+                asio::post(own.executor(), emit);
+            }
+        };
+        const auto slot = signal->slot();
+        async_execute(
+            balancer, function, policy,
+            asio::bind_executor(own.executor(), asio::bind_cancellation_slot(
+                                                    slot, [&](const std::exception_ptr&, const std::string&) {
+                                                        EXPECT_FALSE(slot.has_handler());
+                                                        signal.reset();
+                                                    })));
+        asio::post(own.executor(), emit);
+        own.run();
+        EXPECT_EQ(signal, nullptr);
+    }
+    EXPECT_GT(emissions, 200);
+}
+
+TEST_F(executing_coroutines, leave_nothing_in_the_slot_that_knows_a_destroyed_executor) {
+    asio::cancellation_signal signal;
+    {
+        testing::simulation own(1);
+        policy.scheduler = own.scheduler();
+        behaviours["a"] = behaviours["b"] = behaviours["c"] = {1h, false};
+        const auto function = [this, &own](attempt& at) -> asio::awaitable<void> {
+            asked.push_back(at.endpoint().id);
+            co_await own.scheduler()->sleep_until(own.now() + 1h);
+        };
+        async_execute(
+            balancer, function, policy,
+            asio::bind_executor(own.executor(),
+                                asio::bind_cancellation_slot(
+                                    signal.slot(), [this](const std::exception_ptr&) { ++completed; })));
+        own.run_for(1s);
+    }
+    signal.emit(asio::cancellation_type::terminal);
+    EXPECT_EQ(asked.size(), 1U);
+    EXPECT_EQ(completed, 0);
 }
 
 TEST_F(executing_coroutines, are_destroyed_with_their_executor) {

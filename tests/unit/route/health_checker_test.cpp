@@ -113,6 +113,26 @@ protected:
     std::optional<health_checker> checker;
 };
 
+TEST_F(a_health_checker, goes_on_after_a_balancer_could_not_follow) {
+    struct listener final : levee::detail::endpoint_listener {
+        void endpoints_changed() override {
+            ++times;
+            throw std::runtime_error("not now");
+        }
+        int times = 0;
+    };
+    const auto refusing = std::make_shared<listener>();
+    endpoints.subscribe(refusing);
+    behaviours["a"].is_well = false;
+    check({.jitter = 0.0});
+    world.run_for(8s);
+    EXPECT_EQ(refusing->times, 1);
+    EXPECT_FALSE(is_healthy("a"));
+    behaviours["a"].is_well = true;
+    world.run_for(6s);
+    EXPECT_TRUE(is_healthy("a"));
+}
+
 TEST_F(a_health_checker, falls_after_three_bad_probes_and_rises_after_two_good_ones) {
     behaviours["a"].is_well = false;
     check({.jitter = 0.0});

@@ -60,12 +60,18 @@ public:
     awaitable<void> async_erase(std::vector<std::string> keys) override {
         return inner_.async_erase(std::move(keys));
     }
+    awaitable<void> async_expire(std::string key) override { return inner_.async_expire(std::move(key)); }
+    awaitable<bool> async_touch(std::string key, levee::duration fresh, levee::duration stale) override {
+        return inner_.async_touch(std::move(key), fresh, stale);
+    }
     awaitable<levee::remote_marks> async_marks(std::string name_space) override {
         return inner_.async_marks(std::move(name_space));
     }
     awaitable<std::uint64_t> async_mark(std::string name_space, std::string what) override {
         return inner_.async_mark(std::move(name_space), std::move(what));
     }
+
+    void lose_data() { inner_.lose_data(); }
 
 private:
     memory_store inner_;
@@ -81,9 +87,16 @@ class remote_store_rules : public testing::TestWithParam<levee::testing::remote_
 TEST_P(remote_store_rules, hold_for_memory_store_and_for_its_awaitable_forms) {
     levee::testing::manual_clock clock;
     const levee::memory_store_options options{.max_entries = 1000, .clock = &clock};
-    const auto pass = [&clock](levee::duration time) { clock.advance(time); };
-    GetParam().run({std::make_shared<memory_store>(options), pass}, "k");
-    GetParam().run({std::make_shared<awaitable_only>(options), pass}, "k");
+    remote_store_under_test subject;
+    subject.pass = [&clock](levee::duration time) { clock.advance(time); };
+    const auto blocking = std::make_shared<memory_store>(options);
+    subject.store = blocking;
+    subject.lose_data = [blocking] { blocking->lose_data(); };
+    GetParam().run(subject, "k");
+    const auto awaitable = std::make_shared<awaitable_only>(options);
+    subject.store = awaitable;
+    subject.lose_data = [awaitable] { awaitable->lose_data(); };
+    GetParam().run(subject, "k");
 }
 
 INSTANTIATE_TEST_SUITE_P(contract, remote_store_rules, testing::ValuesIn(remote_store_contract()),
@@ -93,76 +106,109 @@ INSTANTIATE_TEST_SUITE_P(contract, remote_store_rules, testing::ValuesIn(remote_
 template <class Fault>
 class faulty final : public levee::remote_store {
 public:
-    faulty(const levee::memory_store_options& options, Fault fault) : inner_(options), fault_(fault) {}
-    [[nodiscard]] levee::remote_capabilities capabilities() const override { return inner_.capabilities(); }
+    faulty(const levee::memory_store_options& options, Fault fault) : options_(options), fault_(fault) {}
+    [[nodiscard]] levee::remote_capabilities capabilities() const override { return inner_->capabilities(); }
     awaitable<std::vector<std::optional<remote_entry>>> async_get(std::vector<std::string> keys) override {
-        return inner_.async_get(std::move(keys));
+        return inner_->async_get(std::move(keys));
     }
     awaitable<levee::lease_answer> async_get_or_lease(levee::lease_request request) override {
-        return inner_.async_get_or_lease(std::move(request));
+        return inner_->async_get_or_lease(std::move(request));
     }
     awaitable<bool> async_fill(std::string key, std::uint64_t token, remote_entry entry) override {
         if (fault_ == Fault::fills_without_token) {
-            co_await inner_.async_put(key, entry);
+            co_await inner_->async_put(key, entry);
             co_return true;
         }
-        const bool filled = co_await inner_.async_fill(std::move(key), token, std::move(entry));
+        const bool filled = co_await inner_->async_fill(std::move(key), token, std::move(entry));
         co_return filled;
     }
     awaitable<bool> async_extend(std::string key, std::uint64_t token, levee::duration lease) override {
         if (fault_ == Fault::does_not_extend) {
             co_return true;
         }
-        const bool extended = co_await inner_.async_extend(std::move(key), token, lease);
+        const bool extended = co_await inner_->async_extend(std::move(key), token, lease);
         co_return extended;
     }
     awaitable<void> async_release(std::string key, std::uint64_t token) override {
         if (fault_ == Fault::releases_by_erasing) {
             std::vector<std::string> keys(1, key);
-            co_await inner_.async_erase(std::move(keys));
+            co_await inner_->async_erase(std::move(keys));
         }
-        co_await inner_.async_release(std::move(key), token);
+        co_await inner_->async_release(std::move(key), token);
     }
     awaitable<void> async_put(std::string key, remote_entry entry) override {
         if (fault_ == Fault::puts_under_the_lease) {
-            auto lease = inner_.get_or_lease({.key = key, .lease = 1h, .even_if_fresh = true});
+            auto lease = inner_->get_or_lease({.key = key, .lease = 1h, .even_if_fresh = true});
             if (lease.what == lease_outcome::busy) {
                 co_return;
             }
         }
-        co_await inner_.async_put(std::move(key), std::move(entry));
+        co_await inner_->async_put(std::move(key), std::move(entry));
     }
     awaitable<bool> async_put_if_newer(std::string key, remote_entry entry) override {
         if (fault_ == Fault::ignores_versions) {
-            co_await inner_.async_put(std::move(key), std::move(entry));
+            co_await inner_->async_put(std::move(key), std::move(entry));
             co_return true;
         }
-        const bool newer = co_await inner_.async_put_if_newer(std::move(key), std::move(entry));
+        const bool newer = co_await inner_->async_put_if_newer(std::move(key), std::move(entry));
         co_return newer;
     }
     awaitable<std::uint64_t> async_begin_write(std::string key, levee::duration lease) override {
         if (fault_ == Fault::writes_without_dropping) {
-            auto answer = inner_.get_or_lease({.key = key, .lease = lease, .even_if_fresh = true});
+            auto answer = inner_->get_or_lease({.key = key, .lease = lease, .even_if_fresh = true});
             co_return answer.token;
         }
-        const std::uint64_t token = co_await inner_.async_begin_write(std::move(key), lease);
+        const std::uint64_t token = co_await inner_->async_begin_write(std::move(key), lease);
         co_return token;
     }
     awaitable<void> async_erase(std::vector<std::string> keys) override {
-        return inner_.async_erase(std::move(keys));
+        return inner_->async_erase(std::move(keys));
+    }
+    awaitable<void> async_expire(std::string key) override {
+        if (fault_ == Fault::expires_by_erasing) {
+            inner_->erase({key});
+        } else if (fault_ == Fault::expires_entries_only && !inner_->get({key}).front()) {
+            co_return;
+        }
+        inner_->expire(std::move(key));
+    }
+    awaitable<bool> async_touch(std::string key, levee::duration fresh, levee::duration stale) override {
+        if (fault_ == Fault::touches_by_putting) {
+            auto held = inner_->get({key}).front();
+            if (held) {
+                held->fresh_left = fresh;
+                held->stale_left = stale;
+                inner_->put(key, *held);
+            }
+            co_return held.has_value();
+        }
+        co_return inner_->touch(std::move(key), fresh, stale);
     }
     awaitable<levee::remote_marks> async_marks(std::string name_space) override {
-        return inner_.async_marks(std::move(name_space));
+        auto found = inner_->marks(std::move(name_space));
+        if (fault_ == Fault::does_not_mark_all_at_first) {
+            std::erase_if(found.marks, [](const auto& mark) { return mark.first.empty(); });
+        }
+        co_return found;
     }
     awaitable<std::uint64_t> async_mark(std::string name_space, std::string what) override {
         if (fault_ == Fault::marks_one_namespace) {
             name_space = "all";
         }
-        return inner_.async_mark(std::move(name_space), std::move(what));
+        return inner_->async_mark(std::move(name_space), std::move(what));
+    }
+
+    void lose_data() {
+        if (fault_ == Fault::counts_anew_after_a_loss) {
+            inner_ = std::make_unique<memory_store>(options_);
+        } else {
+            inner_->lose_data();
+        }
     }
 
 private:
-    memory_store inner_;
+    levee::memory_store_options options_;
+    std::unique_ptr<memory_store> inner_ = std::make_unique<memory_store>(options_);
     Fault fault_;
 };
 
@@ -174,15 +220,21 @@ enum class fault {
     puts_under_the_lease,
     ignores_versions,
     writes_without_dropping,
+    expires_by_erasing,
+    expires_entries_only,
+    touches_by_putting,
+    does_not_mark_all_at_first,
+    counts_anew_after_a_loss,
     marks_one_namespace
 };
 
 bool meets_the_contract(fault which) {
     levee::testing::manual_clock clock;
-    const remote_store_under_test subject{
-        std::make_shared<faulty<fault>>(levee::memory_store_options{.max_entries = 1000, .clock = &clock},
-                                        which),
-        [&clock](levee::duration time) { clock.advance(time); }};
+    const auto store = std::make_shared<faulty<fault>>(
+        levee::memory_store_options{.max_entries = 1000, .clock = &clock}, which);
+    const remote_store_under_test subject{.store = store,
+                                          .pass = [&clock](levee::duration time) { clock.advance(time); },
+                                          .lose_data = [store] { store->lose_data(); }};
     try {
         for (const auto& rule : remote_store_contract()) {
             rule.run(subject, rule.name);
@@ -234,7 +286,9 @@ TEST_F(memory_stores, that_lost_their_data_void_leases_and_go_on_counting) {
     EXPECT_FALSE(store.fill("l", lease.token, entry_for(1h)));
     const auto marks = store.marks("ns");
     EXPECT_GT(marks.count, before) << "no stamp given before is valid by chance";
-    EXPECT_TRUE(marks.marks.empty());
+    ASSERT_EQ(marks.marks.size(), 1u);
+    EXPECT_EQ(marks.marks.front().first, "") << "all that was stamped before is invalid";
+    EXPECT_EQ(marks.marks.front().second, marks.count);
 }
 
 TEST_F(memory_stores, refuse_leases_without_length_and_a_bound_of_none) {

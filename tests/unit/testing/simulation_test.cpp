@@ -11,6 +11,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -146,6 +147,27 @@ TEST(a_manual_clock, stands_still_until_it_is_moved_and_saturates) {
     EXPECT_EQ(clock.now(), time_point::max());
     clock.set(start);
     EXPECT_EQ(clock.now(), start);
+}
+
+TEST(a_simulation, lets_who_sleeps_for_ever_be_woken_by_cancellation_only) {
+    simulation world(1);
+    asio::cancellation_signal stop;
+    std::error_code failure;
+    const auto start = world.now();
+    asio::co_spawn(world.executor(), world.scheduler()->sleep_until((time_point::max)()),
+                   asio::bind_cancellation_slot(stop.slot(), [&](const std::exception_ptr& e) {
+                       try {
+                           std::rethrow_exception(e);
+                       } catch (const error& cancelled) {
+                           failure = cancelled.code();
+                       }
+                   }));
+    world.run();
+    EXPECT_EQ(world.now(), start) << "time does not run to its end";
+    EXPECT_EQ(world.sleeping(), 1U);
+    stop.emit(asio::cancellation_type::terminal);
+    world.run();
+    EXPECT_EQ(failure, errc::cancelled);
 }
 
 }  // namespace

@@ -34,11 +34,12 @@ public:
                                           shift_);
     }
     /// e^(-ticks / tau); 1 for ticks of zero, and for the small negative ones of threads a little behind.
-    [[nodiscard]] float kept(std::uint32_t ticks) const noexcept {
+    /// `times` as fast, if that is not 1.
+    [[nodiscard]] float kept(std::uint32_t ticks, float times = 1.0F) const noexcept {
         if (ticks == 0 || ticks > ~std::uint32_t{0} >> 4) {
             return 1.0F;
         }
-        return exp2_minus(static_cast<float>(ticks) * halvings_a_tick_);
+        return exp2_minus(static_cast<float>(ticks) * halvings_a_tick_ * times);
     }
     /// Nanoseconds in `ticks`; 0 for negative ones.
     [[nodiscard]] float nanoseconds(std::uint32_t ticks) const noexcept {
@@ -83,6 +84,11 @@ private:
 
 /// Peak EWMA (after Finagle's, Ruggiero 2015): a slower answer counts at once, faster ones as time passes.
 ///
+/// *Pauses.* Who looks slow is not asked, so nothing corrects one bad sample. Without requests a latency
+/// therefore fades 8 times as fast, so that it is soon tried again; each time that the answer proves the
+/// latency right, it fades half as fast, down to tau, so that what is slow for good is seldom tried. So
+/// does what answers with errors.
+///
 /// A negative latency means that nothing is known yet. Writers of successes may overwrite each other
 /// (an estimate survives that); errors are never lost.
 ///
@@ -106,6 +112,11 @@ public:
     [[nodiscard]] float latency(std::uint32_t in_flight, std::uint32_t now,
                                 const decay_scale& scale) const noexcept;
 
+    /// How many times tau's pace a latency fades with nothing in flight.
+    [[nodiscard]] float idle_pace() const noexcept {
+        return static_cast<float>(8U >> confirmed_.load(std::memory_order_relaxed));
+    }
+
     /// The share of errors among the last answers, in [0, 1], decayed until now.
     [[nodiscard]] float errors(std::uint32_t now, const decay_scale& scale) const noexcept {
         const auto seen = errors_.load();
@@ -116,25 +127,33 @@ public:
     void reset() noexcept {
         latency_.store({-1.0F, 0});
         errors_.store({0.0F, 0});
+        confirmed_.store(0, std::memory_order_relaxed);
     }
 
 private:
     /// An answer's weight in the share of errors.
     static constexpr float step = 1.0F / 16.0F;
 
+    /// As long without an answer is a pause: tau / 64.
+    static constexpr std::uint32_t pause = 128;
+
+    void on_success_after_pause(float nanoseconds, std::uint32_t now, decaying_float::reading seen,
+                                const decay_scale& scale) noexcept;
+
     decaying_float latency_;
     decaying_float errors_;
     std::atomic<std::uint32_t> busy_since_{0};
+    std::atomic<std::uint32_t> confirmed_{0};  // at most 3; lost updates do no harm
 };
 
 inline float latency_score::latency(std::uint32_t in_flight, std::uint32_t now,
                                     const decay_scale& scale) const noexcept {
     const auto seen = latency_.load();
-    if (in_flight == 0) {
-        return seen.tick == now ? seen.value : seen.value * scale.kept(now - seen.tick);
-    }
     if (seen.tick == now || seen.value < 0.0F) {
-        return seen.value;
+        return seen.value;  // what is unknown must not decay to a zero that looks known
+    }
+    if (in_flight == 0) {
+        return seen.value * scale.kept(now - seen.tick, idle_pace());
     }
     // The shorter of the two silences; a "negative" one, of a thread a little ahead, is none.
     const float since_answer = scale.nanoseconds(now - seen.tick);

@@ -18,12 +18,18 @@ namespace levee::cache_detail {
 class asio_flight : public flight {
 public:
     /// `scheduler` may be null: then only plain loaders and blocking callers are served.
+    asio_flight(time_point deadline, time_point soft_deadline, std::shared_ptr<async::scheduler> scheduler)
+        : flight(deadline, soft_deadline), scheduler_(std::move(scheduler)) {}
     asio_flight(time_point deadline, std::shared_ptr<async::scheduler> scheduler)
-        : flight(deadline), scheduler_(std::move(scheduler)) {}
+        : asio_flight(deadline, (time_point::max)(), std::move(scheduler)) {}
 
     /// Runs `work` on the strand. It is asked to stop (terminal cancellation) when the flight stops.
     /// Called once at most.
     void start(boost::asio::awaitable<void> work);
+
+    /// Runs `work` beside the load until `stop_aside`, or the end. One at a time.
+    void start_aside(boost::asio::awaitable<void> work);
+    void stop_aside() noexcept;
 
     /// Sees to it that the deadline is kept although nobody blocks for it. The first call counts. Out of
     /// memory, the deadline is not kept.
@@ -50,6 +56,7 @@ private:
     boost::asio::any_io_executor strand_;
     signal_ptr stop_loader_;
     signal_ptr stop_watch_;
+    signal_ptr stop_aside_;
     bool is_watched_ = false;
     bool has_ended_ = false;
 };

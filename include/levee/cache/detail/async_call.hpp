@@ -71,16 +71,21 @@ class flight_maker {
     using function = std::decay_t<Loader>;
 
 public:
+    /// `replacing`: the serial of a usable entry that is to be loaded anew, or 0.
     flight_maker(Core& core, const K& key, std::remove_reference_t<Loader>& loader,
-                 const entry_options& options)
-        : core_(core), key_(key), loader_(loader), options_(options) {}
+                 const entry_options& options, std::uint64_t replacing, bool is_nested)
+        : core_(core),
+          key_(key),
+          loader_(loader),
+          options_(options),
+          replacing_(replacing),
+          is_nested_(is_nested) {}
 
     std::shared_ptr<load_flight<K, V>> operator()() {
         if (made_ == nullptr) {
             validate(options_);
-            made_ = std::make_shared<loader_flight<K, V, function>>(key_, static_cast<Loader&&>(loader_),
-                                                                    options_, core_.deadline(options_),
-                                                                    core_.options().scheduler);
+            made_ = std::make_shared<loader_flight<K, V, function>>(
+                key_, static_cast<Loader&&>(loader_), core_.set_up(key_, options_, replacing_, is_nested_));
         }
         return made_;
     }
@@ -90,6 +95,8 @@ private:
     const K& key_;
     std::remove_reference_t<Loader>& loader_;
     const entry_options& options_;
+    const std::uint64_t replacing_;
+    const bool is_nested_;
     std::shared_ptr<load_flight<K, V>> made_;
 };
 
@@ -97,20 +104,45 @@ private:
 template <class Core, class K, class V>
 class source_flight_maker {
 public:
-    source_flight_maker(Core& core, const K& key, const std::shared_ptr<source<K, V>>& from)
-        : core_(core), key_(key), from_(from) {}
+    source_flight_maker(Core& core, const K& key, const std::shared_ptr<source<K, V>>& from,
+                        std::uint64_t replacing)
+        : core_(core), key_(key), from_(from), replacing_(replacing) {}
 
     std::shared_ptr<load_flight<K, V>> operator()() const {
-        const entry_options& lives = core_.options().defaults;
-        return std::make_shared<source_flight<K, V>>(key_, from_, lives, core_.deadline(lives),
-                                                     core_.options().scheduler);
+        return std::make_shared<source_flight<K, V>>(
+            key_, from_,
+            core_.set_up(key_, core_.options().defaults, replacing_, flight::current() != nullptr));
     }
 
 private:
     Core& core_;
     const K& key_;
     const std::shared_ptr<source<K, V>>& from_;
+    const std::uint64_t replacing_;
 };
+
+/// The serial that says "load anew" to a flight; ~0 where nothing is held.
+template <class V>
+[[nodiscard]] std::uint64_t replacing(const found<V>& it, bool is_forced) noexcept {
+    if (is_forced) {
+        return it.serial != 0 ? it.serial : ~std::uint64_t{0};
+    }
+    return it.is_hit() ? it.serial : 0;
+}
+
+/// L1, then the remote level; nothing is loaded.
+template <class Core, class K, class V>
+[[nodiscard]] boost::asio::awaitable<std::optional<V>> async_look_remotely(std::shared_ptr<Core> core,
+                                                                           K key) {
+    const auto look = core->begin_look(key);
+    std::string name = core->name_of(key);
+    auto answer = co_await core->remote()->async_get(std::move(name));
+    if (!answer) {
+        answer.emplace();
+    }
+    auto result = core->end_look(key, look, *answer);
+    co_return result.state == entry_state::fresh ? std::move(result.value) : std::optional<V>();
+}
 
 template <class Core, class K, class V>
 struct async_get_operation {
@@ -119,7 +151,12 @@ struct async_get_operation {
     template <class Handler>
     void operator()(Handler&& handler, K key) const {
         std::optional<V> value;
-        static_cast<void>(core->find(key, value));
+        if (!core->find(key, value) && core->remote() != nullptr && core->remote()->has_store()) {
+            boost::asio::co_spawn(core->options().executor,
+                                  async_look_remotely<Core, K, V>(core, std::move(key)),
+                                  std::forward<Handler>(handler));
+            return;
+        }
         post_completion<V>(std::forward<Handler>(handler), nullptr, std::move(value));
     }
 };
@@ -129,17 +166,24 @@ struct async_load_operation {
     std::shared_ptr<Core> core;
     entry_options options;
     std::shared_ptr<flight> asking;
+    bool is_forced = false;
 
     template <class Handler>
     void operator()(Handler&& handler, K key, Loader loader) const {
-        std::optional<V> value;
-        if (core->find(key, value)) {
-            post_completion<V>(std::forward<Handler>(handler), nullptr, std::move(value));
+        found<V> it;
+        core->look(key, options, it);
+        if (it.state == freshness::fresh && it.is_known && !is_forced) {
+            post_completion<V>(std::forward<Handler>(handler), nullptr, std::move(it.value));
             return;
         }
-        load_async<Core, K, V>(core, key, kind_of<K, V, Loader>(), asking,
-                               flight_maker<Core, K, V, Loader>(*core, key, loader, options),
-                               std::forward<Handler>(handler));
+        constexpr auto kind = kind_of<K, V, Loader>();
+        flight_maker<Core, K, V, Loader> make(*core, key, loader, options, replacing(it, is_forced),
+                                              asking != nullptr);
+        if (!is_forced && answers_now(core, key, kind, make, it, true)) {
+            post_completion<V>(std::forward<Handler>(handler), nullptr, std::move(it.value));
+            return;
+        }
+        load_async<Core, V>(core, key, kind, asking, make, std::move(it), std::forward<Handler>(handler));
     }
 };
 
@@ -147,17 +191,23 @@ template <class Core, class K, class V>
 struct async_source_operation {
     std::shared_ptr<Core> core;
     std::shared_ptr<source<K, V>> from;
+    bool is_forced = false;
 
     template <class Handler>
     void operator()(Handler&& handler, K key) const {
-        std::optional<V> value;
-        if (core->find(key, value)) {
-            post_completion<V>(std::forward<Handler>(handler), nullptr, std::move(value));
+        found<V> it;
+        core->look(key, core->options().defaults, it);
+        if (it.state == freshness::fresh && it.is_known && !is_forced) {
+            post_completion<V>(std::forward<Handler>(handler), nullptr, std::move(it.value));
             return;
         }
-        load_async<Core, K, V>(core, key, {.is_coroutine = !from->is_blocking(), .is_detachable = true},
-                               nullptr, source_flight_maker<Core, K, V>(*core, key, from),
-                               std::forward<Handler>(handler));
+        const loader_kind kind{.is_coroutine = !from->is_blocking(), .is_detachable = true};
+        source_flight_maker<Core, K, V> make(*core, key, from, replacing(it, is_forced));
+        if (!is_forced && answers_now(core, key, kind, make, it, true)) {
+            post_completion<V>(std::forward<Handler>(handler), nullptr, std::move(it.value));
+            return;
+        }
+        load_async<Core, V>(core, key, kind, nullptr, make, std::move(it), std::forward<Handler>(handler));
     }
 };
 

@@ -13,6 +13,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "levee/cache/detail/cache_core.hpp"
 #include "levee/cache/detail/load_flight.hpp"
 #include "levee/core/error.hpp"
 
@@ -26,10 +27,25 @@ namespace levee::cache_detail {
         case flight_outcome::cancelled:
             return std::make_exception_ptr(error(errc::cancelled, "waiting for a load"));
         case flight_outcome::closed:
+        case flight_outcome::reserve:
         case flight_outcome::result:
             break;
     }
     return std::make_exception_ptr(error(errc::closed, "waiting for a load"));
+}
+
+/// Whether the value found before the wait answers after it ended so; then it is counted.
+template <class V>
+[[nodiscard]] bool stands_in(cache_counters& counters, flight_outcome why, const found<V>& it,
+                             time_point now) noexcept {
+    if (!it.value) {
+        return false;
+    }
+    if (why == flight_outcome::reserve || (why == flight_outcome::timeout && now < it.reserve_until)) {
+        count(counters.stale_on_timeout);
+        return true;
+    }
+    return false;
 }
 
 /// Calls `handler(error, value)` on its own executor, never inside the calling function.
@@ -50,10 +66,15 @@ class async_waiter final : public flight_waiter {
         std::declval<executor_type>(), boost::asio::execution::outstanding_work.tracked))>;
 
 public:
-    explicit async_waiter(Handler handler)
+    async_waiter(Handler handler, found<V> it)
         : handler_(std::move(handler)),
+          found_(std::move(it)),
           executor_(boost::asio::prefer(boost::asio::get_associated_executor(handler_),
-                                        boost::asio::execution::outstanding_work.tracked)) {}
+                                        boost::asio::execution::outstanding_work.tracked)) {
+        if (found_.value && found_.state != freshness::absent) {
+            set_has_reserve();
+        }
+    }
 
     /// Before joining: what it waits for, the edge that says so, and how it is cancelled.
     void prepare(std::shared_ptr<load_flight<K, V>> awaited, wait_edge edge) {
@@ -108,6 +129,9 @@ private:
             } catch (...) {
                 failure = std::current_exception();
             }
+        } else if (stands_in(*self->awaited_->setup().counters, outcome, self->found_,
+                             self->awaited_->deadline())) {  // a time-out is then
+            value = std::move(self->found_.value);
         } else {
             failure = let_go(outcome);
         }
@@ -124,6 +148,7 @@ private:
     }
 
     Handler handler_;
+    found<V> found_;
     tracked_executor executor_;
     std::shared_ptr<load_flight<K, V>> awaited_;
     std::optional<wait_edge> edge_;

@@ -1,9 +1,13 @@
 /// What a cache consists of; shared with the loads it has under way, so that it may go before they end.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -12,189 +16,183 @@
 #include "levee/cache/cache_options.hpp"
 #include "levee/cache/detail/flight_table.hpp"
 #include "levee/cache/detail/load_flight.hpp"
+#include "levee/cache/detail/local_entry.hpp"
+#include "levee/cache/detail/negative_share.hpp"
+#include "levee/cache/lookup.hpp"
+#include "levee/core/random.hpp"
 #include "levee/local/local_cache.hpp"
+#include "levee/store/key_codec.hpp"
 
 namespace levee::cache_detail {
-
-/// What L1 holds for a key: a value, or the knowledge that there is none.
-template <class V>
-struct entry {
-    std::optional<V> value;
-    time_point stored_at;
-};
-
-/// How long an entry lives: `ttl` (zero: for ever) less a random share of up to `jitter`, and no longer than
-/// `most` (zero: no limit). `draw` is any number; each one is mixed into a share of its own.
-[[nodiscard]] duration life_of(duration ttl, double jitter, duration most, std::uint64_t draw) noexcept;
 
 /// Throws std::invalid_argument saying that `field` of the named cache's options is needed for `what`.
 [[noreturn]] void missing_executor(const std::string& cache, const char* field, const char* what);
 
-/// The user's options for L1, told to a local_cache of entries.
-template <class K, class V>
-local_cache_options<K, entry<V>> entry_cache_options(const local_cache_options<K, V>& user) {
-    local_cache_options<K, entry<V>> options;
-    options.max_entries = user.max_entries;
-    options.max_weight = user.max_weight;
-    options.time_to_live = user.time_to_live;
-    options.time_to_idle = user.time_to_idle;
-    options.clock = user.clock;
-    options.shards = user.shards;
-    if (user.weigher) {
-        options.weigher = [weigh = user.weigher](const K& key, const entry<V>& e) -> std::size_t {
-            return e.value ? weigh(key, *e.value) : 1;  // knowing that there is none weighs little
-        };
+/// Checks what a remote level or a backplane needs. `has_codecs`: of key and, for a store, of value.
+void check_levels(const std::string& cache, bool has_store, bool has_peers, bool has_executor,
+                  bool has_key_codec, bool has_codec);
+
+/// What a look into L1 has found.
+template <class V>
+struct found {
+    freshness state = freshness::absent;
+    std::optional<V> value{};  ///< Also of a reserve, which must not be answered without a load.
+    bool is_known = false;     ///< Something is known: the value, or that there is none.
+    std::uint64_t serial = 0;
+    time_point reserve_until{};
+
+    /// Answers without a load.
+    [[nodiscard]] bool is_hit() const noexcept {
+        return is_known && state != freshness::reserve && state != freshness::absent;
     }
-    if (user.on_removal) {
-        options.on_removal = [tell = user.on_removal](const K& key, const entry<V>& e, removal_cause why) {
-            if (e.value) {
-                tell(key, *e.value, why);
-            }
-        };
-    }
-    return options;
-}
+};
 
 /// Thread safety: safe on a shared object.
 template <class K, class V, class Hash, class Eq>
 class cache_core {
 public:
+    using key_type = K;
+    using mapped_type = V;
     using flight_type = load_flight<K, V>;
     using flight_ptr = std::shared_ptr<flight_type>;
     using table_type = flight_table<K, flight_type, Hash, Eq>;
+    using local_type = local_cache<K, entry<V>, Hash, Eq>;
 
-    explicit cache_core(cache_options<K, V> wanted)
-        : options_(std::move(wanted)),
-          clock_(options_.local.clock != nullptr ? *options_.local.clock : clock::coarse()),
-          local_(entry_cache_options(options_.local)) {
-        validate(options_.defaults);
-        if (options_.name.empty()) {
-            options_.name = "cache";
-        }
-        if (options_.scheduler && !options_.executor) {
-            options_.executor = options_.scheduler->executor();
-        }
-        const auto& waits_on = options_.executor ? options_.executor : options_.blocking_executor;
-        if (!options_.scheduler && waits_on) {
-            options_.scheduler = async::steady_scheduler(waits_on);
-        }
-    }
+    explicit cache_core(cache_options<K, V> wanted);
 
     [[nodiscard]] const cache_options<K, V>& options() const noexcept { return options_; }
-    [[nodiscard]] local_cache<K, entry<V>, Hash, Eq>& local() noexcept { return local_; }
+    [[nodiscard]] local_type& local() noexcept { return local_; }
     [[nodiscard]] table_type& flights() noexcept { return flights_; }
     [[nodiscard]] time_point now() const noexcept { return clock_.now(); }
+    [[nodiscard]] cache_counters& counters() const noexcept { return *counters_; }
+    [[nodiscard]] const std::shared_ptr<remote_level>& remote() const noexcept { return remote_; }
+    [[nodiscard]] cache_statistics stats() const;
 
-    /// L1's counters, and those of the loads.
-    [[nodiscard]] cache_stats stats() const {
-        cache_stats all = local_.stats();
-        all.loads += loads_.load(std::memory_order_relaxed);
-        all.load_failures += load_failures_.load(std::memory_order_relaxed);
-        all.joined += joined_.load(std::memory_order_relaxed);
-        return all;
+    /// What L1 holds, judged by `lives`. Counts as a look-up. Cost of a fresh hit: the look-up, four loads
+    /// more, and the copy of V.
+    void look(const K& key, const entry_options& lives, found<V>& out) {
+        const time_point at = now();
+        local_.visit_at(key, at, [&](const entry<V>& e) {
+            if (at < e.meta.calm_until.get() && trust_->is_trusted(e.meta, at)) [[likely]] {
+                out.value = e.value;
+                out.is_known = true;
+                out.state = freshness::fresh;
+            } else {
+                look_closely(key, lives, e, at, out);
+            }
+        });
     }
 
-    /// What L1 holds: false for nothing; true with an empty `value` for a key known not to exist.
+    /// True: L1 answers, and nothing is to be loaded; an empty `value` is a key known not to exist.
     [[nodiscard]] bool find(const K& key, std::optional<V>& value) {
-        return local_.visit(key, [&](const entry<V>& e) { value = e.value; });
+        const time_point at = now();
+        bool is_hit = false;
+        local_.visit_at(key, at, [&](const entry<V>& e) {
+            if (at < e.meta.calm_until.get() && trust_->is_trusted(e.meta, at)) [[likely]] {
+                value = e.value;
+                is_hit = true;
+            } else {
+                is_hit = find_closely(key, e, at, value);
+            }
+        });
+        return is_hit;
     }
 
-    // A write or an invalidation first changes L1, which voids the lease of a load under way: its fill is
-    // refused whenever it comes. Then it detaches the key's flight, so that whoever asks from then on
-    // starts a load of his own. In this order, because a flight's leader looks into L1 once more (`begin`):
-    // one attached after the detaching sees the changed L1 (G1).
+    [[nodiscard]] lookup_result<V> lookup(const K& key);
 
-    void put(K key, V value, const entry_options& lives) {
-        const duration life = draw_life(lives.ttl, lives);
-        local_.put(key, entry<V>{std::move(value), now()}, life);
-        flights_.detach(key);
-    }
+    // Loads: see load.hpp.
 
-    bool invalidate(const K& key) {
-        const bool was_held = local_.invalidate(key);
-        flights_.detach(key);
-        return was_held;
-    }
-
-    void clear() {
-        local_.clear();
-        flights_.detach_all();
-    }
-
-    void count_join() noexcept { joined_.fetch_add(1, std::memory_order_relaxed); }
-
-    [[nodiscard]] time_point deadline(const entry_options& lives) const {
-        const time_point start = options_.scheduler ? options_.scheduler->now() : clock::precise().now();
-        return after(start, lives.load_timeout);
-    }
+    /// What a flight for this key is told. `replacing`: what was found and is to be loaded anew.
+    [[nodiscard]] flight_setup set_up(const K& key, const entry_options& lives, std::uint64_t replacing,
+                                      bool is_nested);
 
     /// The first step of a load: takes the lease, then looks at L1 again, because the key's former flight
     /// may have stored its value between the leader's look-up and his finding no flight. True: that was so,
     /// and the flight has its answer.
-    [[nodiscard]] bool begin(flight_type& flight) {
-        flight.lease = local_.begin_fill(flight.key);
-        auto known = local_.peek(flight.key);
-        if (!known) {
-            loads_.fetch_add(1, std::memory_order_relaxed);
-            return false;
-        }
-        local_.abandon(std::exchange(flight.lease, {}));
-        flight.answer = known->value ? loaded<V>::found(std::move(*known->value)) : loaded<V>::missing();
-        return true;
-    }
+    [[nodiscard]] bool begin(flight_type& flight);
 
     /// The last step of a load, with `answer` or `error` set: stores, detaches, lets the waiters go.
-    void end(flight_type& flight) noexcept {
-        if (flight.lease.id != 0) {
-            store(flight);
-        }
-        flights_.detach(flight, true);
-        flight.finish(flight.error == nullptr);
+    void end(flight_type& flight) noexcept;
+
+    // What the remote level answered to a look without a loader.
+    [[nodiscard]] std::string text_of(const K& key) const;
+    [[nodiscard]] std::string name_of(const K& key) const {
+        return remote_ != nullptr ? remote_->name_of(text_of(key)) : std::string();
     }
+    struct pending_look {
+        fill_lease lease{};
+        std::uint32_t epoch = 0;
+    };
+    [[nodiscard]] pending_look begin_look(const K& key);
+    /// Stores what was found there in L1 and gives its value; `known` says whether anything is known.
+    [[nodiscard]] lookup_result<V> end_look(const K& key, const pending_look& look,
+                                            const std::optional<remote_entry>& answer);
+
+    // Writes, in the steps that the blocking and the awaitable forms share.
+    struct pending_put {
+        std::string text{}, name{};
+        remote_entry remote{};
+        fill_lease guard{};
+        std::uint32_t epoch = 0;
+        bool is_oversized = false;  ///< The store is to drop the key instead.
+    };
+    [[nodiscard]] pending_put begin_put(const K& key, const V& value, const entry_options& lives,
+                                        std::uint64_t version);
+    [[nodiscard]] pending_put begin_erasure(const K& key);
+    void abandon_put(const pending_put& put) noexcept { local_.abandon(put.guard); }
+    void end_put(const pending_put& put, K key, V value, const entry_options& lives, bool is_stored);
+    [[nodiscard]] bool put_if_newer_locally(const K& key, V value, std::uint64_t version,
+                                            const entry_options& lives);
+    void mark_locally(const std::string& what);
+    void drop_local(const K& key);
+    void expire_local(const K& key);
+    void drop_all_local();
+
+    void count_join() noexcept { count(counters_->joined); }
 
     /// Lets everybody who waits go with errc::closed. What still loads finishes by itself.
-    void close() {
-        is_closed_.store(true, std::memory_order_release);  // pairs with store()
-        for (const flight_ptr& flight : flights_.close()) {
-            flight->close();
-        }
-    }
+    void close();
 
 private:
-    void store(flight_type& flight) noexcept {
-        try {
-            if (flight.error != nullptr) {
-                load_failures_.fetch_add(1, std::memory_order_relaxed);
-                local_.abandon(flight.lease);
-                return;
-            }
-            const entry_options& lives = flight.options;
-            const bool is_value = flight.answer.what == load_outcome::value;
-            const duration ttl = is_value ? flight.answer.ttl.value_or(lives.ttl) : lives.negative_ttl;
-            const bool is_kept = is_value ? ttl >= duration::zero() : ttl > duration::zero();
-            if (is_kept && !is_closed_.load(std::memory_order_acquire)) {
-                local_.fill(flight.lease, flight.key, entry<V>{flight.answer.value, now()},
-                            draw_life(ttl, lives));
-            } else {
-                local_.abandon(flight.lease);
-            }
-        } catch (...) {
-            // A value that cannot be copied or weighed is not cached; the waiters have it all the same.
-            local_.abandon(flight.lease);
+    bool find_closely(const K& key, const entry<V>& e, time_point at, std::optional<V>& value) {
+        found<V> it;
+        look_closely(key, options_.defaults, e, at, it);
+        if (it.state != freshness::fresh && it.state != freshness::ahead) {
+            return false;
         }
+        value = std::move(it.value);
+        return true;
     }
-
-    [[nodiscard]] duration draw_life(duration ttl, const entry_options& lives) noexcept {
-        return life_of(ttl, lives.ttl_jitter, options_.local.time_to_live,
-                       draws_.fetch_add(1, std::memory_order_relaxed));
+    [[gnu::noinline]] void look_closely(const K& key, const entry_options& lives, const entry<V>& e,
+                                        time_point at, found<V>& out);
+    void slide(const K& key, const entry_meta& meta, time_point at);
+    void store(flight_type& flight) noexcept;
+    void note_failure(const flight_type& flight) noexcept;
+    [[nodiscard]] entry_meta new_meta(const result_times& times, const entry_options& lives,
+                                      std::uint32_t epoch);
+    [[nodiscard]] static duration kept_for(const entry_meta& meta, time_point at) noexcept;
+    void keep_negative(const K& key, std::uint64_t serial);
+    void listen();
+    void hear(const backplane_message& message);
+    [[nodiscard]] std::uint64_t next_draw() noexcept {
+        return draws_.fetch_add(1, std::memory_order_relaxed);
     }
 
     cache_options<K, V> options_;
     const levee::clock& clock_;
-    local_cache<K, entry<V>, Hash, Eq> local_;
+    const std::shared_ptr<cache_counters> counters_ = std::make_shared<cache_counters>();
+    const std::shared_ptr<trust> trust_;
+    std::shared_ptr<remote_level> remote_;  // null: neither a store nor peers
+    const std::shared_ptr<load_gate> gate_;
+    local_type local_;
     table_type flights_;
+    negative_share<K> negatives_;
     std::atomic<bool> is_closed_ = false;
-    std::atomic<std::uint64_t> loads_ = 0, load_failures_ = 0, joined_ = 0, draws_ = 0;
+    std::atomic<std::uint64_t> draws_;
+    backplane_subscription subscription_;  // the last: its handler uses all above
 };
 
 }  // namespace levee::cache_detail
+
+#include "levee/cache/detail/cache_core_loads.hpp"
+#include "levee/cache/detail/cache_core_writes.hpp"

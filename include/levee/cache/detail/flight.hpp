@@ -23,7 +23,9 @@
 namespace levee::cache_detail {
 
 /// Why a waiter was let go.
-enum class flight_outcome : std::uint8_t { result, timeout, cancelled, closed };
+///
+/// reserve: the soft deadline passed, and the waiter has something to answer with.
+enum class flight_outcome : std::uint8_t { result, reserve, timeout, cancelled, closed };
 
 /// Somebody who waits for a flight. A node of the flight's list, so that waiting allocates nothing more.
 class flight_waiter {
@@ -35,6 +37,10 @@ public:
     /// itself in it.
     virtual void finish(flight_outcome outcome) noexcept = 0;
 
+    /// It could answer without the result. Before joining.
+    void set_has_reserve() noexcept { has_reserve_ = true; }
+    [[nodiscard]] bool has_reserve() const noexcept { return has_reserve_; }
+
 protected:
     flight_waiter() = default;
     ~flight_waiter() = default;
@@ -45,6 +51,7 @@ private:
     flight_waiter* previous_ = nullptr;
     bool is_linked_ = false;
     bool owns_loader_ = false;
+    bool has_reserve_ = false;
     flight_outcome left_as_ = flight_outcome::result;  // an owner's reason, kept until the loader ends
 };
 
@@ -60,7 +67,9 @@ public:
     };
 
     /// `deadline`: when everybody's patience ends, on the scheduler's time line.
-    explicit flight(time_point deadline) noexcept : deadline_(deadline) {}
+    /// `soft_deadline`: when those who could answer without the result do so.
+    explicit flight(time_point deadline, time_point soft_deadline = (time_point::max)()) noexcept
+        : deadline_(deadline), soft_deadline_(soft_deadline) {}
     virtual ~flight() = default;
     flight(const flight&) = delete;
     flight& operator=(const flight&) = delete;
@@ -74,7 +83,14 @@ public:
     /// Nothing happens if the waiter has been finished already.
     void leave(flight_waiter& waiter, flight_outcome why) noexcept;
 
-    void expire() noexcept { abandon(flight_outcome::timeout); }
+    /// Lets go of those who have a reserve, but for owners of a loader that runs; the load goes on for the
+    /// sake of the next caller even if nobody is left.
+    void soften() noexcept;
+
+    void expire() noexcept {
+        has_expired_.store(true, std::memory_order_release);  // pairs with has_expired()
+        abandon(flight_outcome::timeout);
+    }
     void close() noexcept { abandon(flight_outcome::closed); }
 
     /// The loader has ended and its result can be read. An owner that timed out meanwhile gets a late
@@ -82,6 +98,9 @@ public:
     void finish(bool succeeded) noexcept;
 
     [[nodiscard]] time_point deadline() const noexcept { return deadline_; }
+    /// It was the deadline that stopped it.
+    [[nodiscard]] bool has_expired() const noexcept { return has_expired_.load(std::memory_order_acquire); }
+    [[nodiscard]] time_point soft_deadline() const noexcept { return soft_deadline_; }
     [[nodiscard]] bool is_stopping() const noexcept { return is_stopping_.load(std::memory_order_acquire); }
 
     /// Notes that this flight's loader is about to wait for `awaited`. False, and nothing noted, if that
@@ -110,6 +129,8 @@ private:
     [[nodiscard]] static bool reaches(const std::shared_ptr<flight>& from, const flight& to);
 
     const time_point deadline_;
+    const time_point soft_deadline_;
+    std::atomic<bool> has_expired_ = false;
     mutable std::mutex mutex_;  // guards all below, and the waiters' private members
     flight_waiter* waiters_ = nullptr;
     std::size_t interested_ = 1;  // waiters that have not left, a leader that has yet to join included
@@ -152,8 +173,8 @@ class blocking_waiter final : public flight_waiter {
 public:
     void finish(flight_outcome outcome) noexcept override;
 
-    /// Blocks: until let go; leaves as timed out at the flight's deadline (and then, owning the loader,
-    /// until that has ended).
+    /// Blocks: until let go; with a reserve it leaves at the soft deadline, and as timed out at the deadline
+    /// (and then, owning the loader, when that has ended).
     [[nodiscard]] flight_outcome wait(flight& awaited);
 
 private:

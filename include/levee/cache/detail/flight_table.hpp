@@ -47,6 +47,14 @@ public:
         return {std::move(made), true};
     }
 
+    /// The attached flight for `key`; null: none.
+    [[nodiscard]] std::shared_ptr<Flight> find(const K& key) {
+        shard& home = shard_of(key);
+        const std::lock_guard lock(home.mutex);
+        const auto it = home.attached.find(key);
+        return it == home.attached.end() ? nullptr : it->second;
+    }
+
     /// Detaches `flight` if it is attached: the next caller starts anew. True if it was.
     bool detach(const Flight& flight, bool has_ended) {
         shard& home = shard_of(flight.key);
@@ -64,24 +72,40 @@ public:
         return true;
     }
 
-    /// Detaches whatever loads `key`.
+    /// Detaches whatever loads `key`, and tells it.
     void detach(const K& key) {
         shard& home = shard_of(key);
-        const std::lock_guard lock(home.mutex);
-        const auto it = home.attached.find(key);
-        if (it != home.attached.end()) {
+        std::shared_ptr<Flight> detached;
+        {
+            const std::lock_guard lock(home.mutex);
+            const auto it = home.attached.find(key);
+            if (it == home.attached.end()) {
+                return;
+            }
             home.remember_locked(it->second);
+            detached = std::move(it->second);
+            detached->mark_detached();
             home.attached.erase(it);
         }
+        detached->wake();
     }
 
     void detach_all() {
         for (shard& home : shards_) {
-            const std::lock_guard lock(home.mutex);
-            for (auto& [key, flight] : home.attached) {
-                home.remember_locked(flight);
+            std::vector<std::shared_ptr<Flight>> detached;
+            {
+                const std::lock_guard lock(home.mutex);
+                detached.reserve(home.attached.size());
+                for (auto& [key, flight] : home.attached) {
+                    home.remember_locked(flight);
+                    flight->mark_detached();
+                    detached.push_back(std::move(flight));
+                }
+                home.attached.clear();
             }
-            home.attached.clear();
+            for (const auto& flight : detached) {
+                flight->wake();
+            }
         }
     }
 

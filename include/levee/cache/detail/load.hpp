@@ -18,6 +18,13 @@ struct loader_kind {
     bool is_coroutine = false;
     bool is_detachable = false;  ///< It may outlive the call that brought it.
 
+    /// It can run while its caller goes on.
+    template <class Options>
+    [[nodiscard]] bool runs_in_background(const Options& options) const noexcept {
+        return is_detachable &&
+               static_cast<bool>(is_coroutine ? options.executor : options.blocking_executor);
+    }
+
     [[nodiscard]] flight::role leaders_role() const noexcept {
         return is_detachable ? flight::role::leader : flight::role::loader_owner;
     }
@@ -49,16 +56,19 @@ public:
 
     /// A plain loader, on the calling thread.
     void run() noexcept {
+        std::exception_ptr
+            failure;  // not ended in a catch clause: by then the waiters have the exception, too
         try {
             if (begin()) {
                 const loading_scope scope(*flight_);
                 load_context context(*flight_);
-                flight_->answer = flight_->run(context);
+                flight_->obtain(context);
             }
-            end_with(failure_of(flight_->answer));
+            failure = failure_of(flight_->answer);
         } catch (...) {
-            end_with(std::current_exception());
+            failure = std::current_exception();
         }
+        end_with(std::move(failure));
     }
 
     /// A coroutine loader, on the executor that this is spawned on.
@@ -67,7 +77,7 @@ public:
         try {
             if (self.begin()) {
                 load_context context(*self.flight_);
-                self.flight_->answer = co_await self.flight_->run_async(context);
+                co_await self.flight_->async_obtain(context);
             }
             failure = failure_of(self.flight_->answer);
         } catch (...) {
@@ -116,10 +126,43 @@ private:
     flight_ptr flight_;
 };
 
+/// Loads anew while the caller goes on with what there is. What cannot be begun is left to the next caller.
+template <class Core, class Make>
+void refresh_in_background(const std::shared_ptr<Core>& core, const typename Core::key_type& key,
+                           loader_kind kind, Make& make) noexcept {
+    try {
+        auto [awaited, leads] = core->flights().find_or_lead(key, make);
+        if (leads) {
+            load_runner<Core>::start(core, awaited, kind.is_coroutine);
+        }
+    } catch (...) {  // NOLINT(bugprone-empty-catch): closed, or out of memory
+    }
+}
+
+/// True: what was found answers, and a load is under way where one is due. False: the caller is to load,
+/// since nothing answers or since he is the one who loads anew for all.
+template <class Core, class V, class Make>
+[[nodiscard]] bool answers_now(const std::shared_ptr<Core>& core, const typename Core::key_type& key,
+                               loader_kind kind, Make& make, const found<V>& it, bool may_wait) {
+    if (!it.is_hit()) {
+        return false;
+    }
+    if (it.state == freshness::fresh || it.state == freshness::back_off) {
+        return true;
+    }
+    if (kind.runs_in_background(core->options())) {
+        refresh_in_background(core, key, kind, make);
+        return true;
+    }
+    return !may_wait || core->flights().find(key) != nullptr;
+}
+
 /// The blocking driver: plain loaders run on the calling thread, coroutine loaders on the executor.
-/// `make()` makes the flight. Blocks: until the load ends or its deadline passes.
-template <class Core, class K, class V, class Make>
-std::optional<V> load_blocking(const std::shared_ptr<Core>& core, const K& key, loader_kind kind, Make make) {
+/// `make()` makes the flight; `it` is what L1 had, which may stand in for the result.
+/// Blocks: until the load ends or its deadline passes.
+template <class Core, class V, class Make>
+std::optional<V> load_blocking(const std::shared_ptr<Core>& core, const typename Core::key_type& key,
+                               loader_kind kind, Make& make, found<V>& it) {
     if (async::runs_on_this_thread(core->options().executor)) {
         throw error(errc::would_deadlock,
                     core->options().name + ": a blocking load on a thread of its executor");
@@ -137,30 +180,42 @@ std::optional<V> load_blocking(const std::shared_ptr<Core>& core, const K& key, 
         }
         const wait_edge edge(outer, awaited);
         blocking_waiter waiter;
+        const bool has_reserve = it.value && it.state != freshness::absent;
+        if (has_reserve) {
+            waiter.set_has_reserve();
+        }
+        // A loader that may outlive this call gives way to the soft timeout only on another thread.
+        const bool is_posted =
+            kind.is_coroutine || (has_reserve && kind.runs_in_background(core->options()) &&
+                                  awaited->soft_deadline() < awaited->deadline());
         const auto joined = awaited->join(waiter, leads ? kind.leaders_role() : flight::role::guest);
         if (joined == flight::joined::ended) {
             return awaited->result();
         }
         if (joined == flight::joined::stopping) {
             if (leads) {
-                throw error(errc::closed, core->options().name);  // nobody else stops what has just begun
+                // Its deadline passed before it began, or the cache is being destroyed.
+                throw error(awaited->has_expired() ? errc::timeout : errc::closed, core->options().name);
             }
             core->flights().detach(*awaited, false);
             continue;
         }
         if (!leads) {
             core->count_join();
-        } else if (kind.is_coroutine) {
+        } else if (is_posted) {
             runner->dismiss();
-            load_runner<Core>::start(core, awaited, true);
+            load_runner<Core>::start(core, awaited, kind.is_coroutine);
         } else {
             runner->run();
         }
         const flight_outcome outcome = waiter.wait(*awaited);
-        if (outcome != flight_outcome::result) {
-            std::rethrow_exception(let_go(outcome));
+        if (outcome == flight_outcome::result) {
+            return awaited->result();
         }
-        return awaited->result();
+        if (stands_in(core->counters(), outcome, it, core->now())) {
+            return std::move(it.value);
+        }
+        std::rethrow_exception(let_go(outcome));
     }
 }
 
@@ -168,11 +223,11 @@ std::optional<V> load_blocking(const std::shared_ptr<Core>& core, const K& key, 
 /// Completes on the handler's executor, never inside this call. Once the waiter has joined, the operation
 /// may complete on another thread and free what it was begun with: from there on nothing of the caller's
 /// is touched, which is why `core` comes by value.
-template <class Core, class K, class V, class Make, class Handler>
-void load_async(std::shared_ptr<Core> core, const K& key, loader_kind kind,
-                const std::shared_ptr<flight>& outer, Make make, Handler handler) {
-    using waiter_type = async_waiter<K, V, Handler>;
-    auto waiter = std::make_unique<waiter_type>(std::move(handler));
+template <class Core, class V, class Make, class Handler>
+void load_async(std::shared_ptr<Core> core, const typename Core::key_type& key, loader_kind kind,
+                const std::shared_ptr<flight>& outer, Make& make, found<V> it, Handler handler) {
+    using waiter_type = async_waiter<typename Core::key_type, V, Handler>;
+    auto waiter = std::make_unique<waiter_type>(std::move(handler), std::move(it));
     try {
         const auto& options = core->options();
         if (kind.is_coroutine ? !options.executor : !options.blocking_executor) {
@@ -208,7 +263,7 @@ void load_async(std::shared_ptr<Core> core, const K& key, loader_kind kind,
                 return;
             }
             if (leads) {
-                throw error(errc::closed, options.name);  // nobody else stops what has just begun
+                throw error(awaited->has_expired() ? errc::timeout : errc::closed, options.name);
             }
             core->flights().detach(*awaited, false);
         }

@@ -38,7 +38,11 @@ public:
     // Reading: null is a miss.
     template <class Q>
     [[nodiscard]] entry_ptr find(const Q& key) {
-        return find(probe(key));
+        return find(probe(key), now());
+    }
+    template <class Q>
+    [[nodiscard]] entry_ptr find(const Q& key, time_point at) {
+        return find(probe(key), at);
     }
     template <class Q>
     [[nodiscard]] entry_ptr peek(const Q& key) const;
@@ -95,7 +99,7 @@ private:
     }
 
     template <class Q>
-    [[nodiscard]] entry_ptr find(const by_key<Q, Eq>& wanted);
+    [[nodiscard]] entry_ptr find(const by_key<Q, Eq>& wanted, time_point at);
 
     // The live entry; an expired one is removed and is none.
     template <class Q>

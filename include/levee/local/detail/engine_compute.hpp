@@ -13,7 +13,7 @@ template <class Make>
 V engine<K, V, Hash, Eq>::get_or_compute(const K& key, Make& make) {
     auto removed = gone();
     const by_key<K, Eq> wanted = probe(key);
-    if (const entry_ptr hit = find(wanted)) {
+    if (const entry_ptr hit = find(wanted, now())) {
         return hit->value;
     }
     refuse_recursion(wanted);

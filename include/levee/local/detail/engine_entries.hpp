@@ -52,9 +52,8 @@ auto engine<K, V, Hash, Eq>::live_locked(shard_type& where, const by_key<Q, Eq>&
 
 template <class K, class V, class Hash, class Eq>
 template <class Q>
-auto engine<K, V, Hash, Eq>::find(const by_key<Q, Eq>& wanted) -> entry_ptr {
+auto engine<K, V, Hash, Eq>::find(const by_key<Q, Eq>& wanted, time_point at) -> entry_ptr {
     auto removed = gone();
-    const time_point at = now();
     shard_type& here = shard_of(wanted.hash);
     const std::lock_guard lock(here.mutex);
     entry_ptr found = live_locked(here, wanted, at, removed);

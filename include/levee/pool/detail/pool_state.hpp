@@ -45,10 +45,11 @@ struct pool_action {
     std::uint32_t slot = 0;
     std::uint64_t job = 0;
     waiter_id waiter = 0;
-    duration waited{};
+    duration waited{};  ///< Of stop_job: how long it ran.
     pool_failure failure{};
-    pool_removal cause{};
-    slot_phase phase{};  ///< Of stop_job: what the job was.
+    pool_removal cause{};      ///< Of stop_job: `invalid` means that it ran out of time.
+    slot_phase phase{};        ///< Of stop_job: what the job was.
+    std::uint64_t serial = 0;  ///< Of stop_job: the connection's; the slot may have another one by now.
 };
 using pool_actions = std::vector<pool_action>;
 
@@ -149,7 +150,9 @@ private:
     void grant_head(time_point now, std::uint32_t slot, pool_actions& out);
     void begin_job(time_point now, std::uint32_t slot, slot_phase phase, pool_actions& out);
     void end_job(std::uint32_t slot) noexcept;
-    void stop_job(time_point now, std::uint32_t slot, pool_actions& out);
+    void stop_job(time_point now, std::uint32_t slot, pool_removal cause, pool_actions& out);
+    void stop_jobs(time_point now, pool_removal cause, pool_actions& out);
+    void note_connect_failure(time_point now) noexcept;
     void remove(std::uint32_t slot, pool_removal cause, pool_actions& out);
     void free_slot(std::uint32_t slot) noexcept;
     void count_wait(duration waited) noexcept;
