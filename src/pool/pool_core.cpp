@@ -179,10 +179,12 @@ void pool_core::wait_drained(time_point deadline, pool_waiter& waiter) {
 bool pool_core::wait_drained(time_point deadline) {
     const auto keep = shared_from_this();
     blocking_waiter waiter;
-    if (runs_on_this_thread()) {
+    const bool has_time = deadline > now();
+    const bool would_deadlock = runs_on_this_thread();
+    if (!has_time || would_deadlock) {
         bool is_empty = false;
         const step taken(*this, [&](time_point /*now*/) { is_empty = state_.is_empty(); });
-        if (is_empty || deadline <= now()) {
+        if (is_empty || !has_time) {
             return is_empty;
         }
         throw error(errc::would_deadlock,

@@ -182,6 +182,7 @@ TEST_F(redis_real_server, scripts_are_known_again_after_a_restart) {
     EXPECT_EQ(c.run(add, none, std::vector{"1", "2"}).integer(), 3);
     server().kill();
     server().start();
+    EXPECT_EQ(c.get("nothing"), std::nullopt);  // idempotent: waits for the new connection
     EXPECT_EQ(c.run(add, none, std::vector{"3", "4"}).integer(), 7);
     c.execute("SCRIPT", "FLUSH");
     EXPECT_EQ(c.async_run(add, none, std::vector{"5", "6"}, asio::use_future).get().integer(), 11);

@@ -11,6 +11,7 @@
 
 #include "levee/testing/manual_clock.hpp"
 #include "levee/testing/remote_store_contract.hpp"
+#include "support/contract_names.hpp"
 
 namespace {
 

@@ -17,6 +17,7 @@
 #include "levee/store/memory_backplane.hpp"
 #include "levee/testing/chaos_backplane.hpp"
 #include "levee/testing/simulation.hpp"
+#include "support/contract_names.hpp"
 
 namespace {
 
