@@ -7,7 +7,9 @@ usage: tables.py machine
 
 Micro benchmarks are named group/row[/arguments][/threads:N]; each group is a table, and what has no group
 stands in a last one. A row whose name begins with "reference" is what the others of its group, with the same
-arguments and threads, are compared to. With threads, a time is the wall's divided by all threads' operations.
+arguments and threads, are compared to. A group that reports it has a column with the processor time that this
+process spent on an operation. With threads, a time is the wall's divided by all threads' operations.
+Counters named pN_us are percentiles of single operations: they have a table of their own, of their medians.
 """
 
 import json
@@ -71,12 +73,20 @@ def order_of(row):
 def micro(file):
     data = json.loads(pathlib.Path(file).read_text())
     samples = {}  # (group, row, rest): times of the repetitions, in ns of real time
+    percentiles = {}  # (group, row, rest): percentile: of the repetitions, in us
+    processor = {}  # the same: this process's time an operation, in ns, where it is reported
     for entry in data["benchmarks"]:
         if entry.get("run_type") == "aggregate":
             continue
         if entry.get("error_occurred"):
             sys.exit(f"{entry['name']}: {entry.get('error_message')}")
         samples.setdefault(parts_of(entry["run_name"]), []).append(in_nanoseconds(entry["real_time"], entry["time_unit"]))
+        if "client_cpu_us" in entry:
+            processor.setdefault(parts_of(entry["run_name"]), []).append(entry["client_cpu_us"] * 1e3)
+
+        for name, value in entry.items():
+            if match := re.fullmatch(r"p([\d.]+)_us", name):
+                percentiles.setdefault(parts_of(entry["run_name"]), {}).setdefault(float(match.group(1)), []).append(value)
 
     for group in sorted({key[0] for key in samples}, key=lambda name: (name == "", name)):
         rows = []
@@ -86,8 +96,17 @@ def micro(file):
             references = [statistics.median(other) for (g, r, a), other in samples.items()
                           if group and g == group and a == rest and r.startswith("reference")]
             ratio = f"{median / references[0]:.2f}" if references else ""
-            rows.append([f"{row} {rest}".strip(), duration(median), duration(min(times)), duration(max(times)), ratio])
-        print_table(group or "others", ["", "median", "min", "max", "to reference"], rows)
+            spent = processor.get((group, row, rest))
+            rows.append([f"{row} {rest}".strip(), duration(median), duration(min(times)), duration(max(times)), ratio,
+                          duration(statistics.median(spent)) if spent else ""])
+        heads = ["", "median", "min", "max", "to reference", "client CPU an operation"]
+        if not any(row[-1] for row in rows):
+            heads, rows = heads[:-1], [row[:-1] for row in rows]
+        print_table(group or "others", heads, rows)
+    for (group, row, rest), found in sorted(percentiles.items()):
+        heads = [f"p{name:g}" if name < 100 else "max" for name in sorted(found)]
+        figures = [duration(statistics.median(found[name]) * 1e3) for name in sorted(found)]
+        print_table(group or "others", ["percentiles", *heads], [[f"{row} {rest}".strip(), *figures]])
 
 
 def compile_time(include, *headers):

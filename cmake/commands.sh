@@ -3,7 +3,10 @@
 
 levee_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 levee_jobs=$(nproc 2>/dev/null || echo 2)
-readonly levee_root levee_jobs
+# What the library, all adapters included, and its examples are built with.
+levee_packages=(g++ cmake ninja-build ccache libboost1.81-dev libsqlite3-dev libhiredis-dev libpq-dev libssl-dev libzstd-dev
+                redis-tools zlib1g-dev libcli11-dev)
+readonly levee_root levee_jobs levee_packages
 
 say() { printf '== %s\n' "$*" >&2; }
 
@@ -43,6 +46,25 @@ need_packages() {
     fi
     rm -f "$log"
     phase_done "packages"
+}
+
+# without_cluster COMMAND...: runs COMMAND, during which no newly installed PostgreSQL makes and starts a
+# database cluster of the machine's own, as Debian's packages do otherwise; there already: nothing changes.
+without_cluster() {
+    local as_root=() folder=/etc/postgresql-common/createcluster.d status=0 made=
+    if command -v dpkg-query >/dev/null && { ((EUID == 0)) || command -v sudo >/dev/null; } &&
+        ! dpkg-query -W postgresql-15 >/dev/null 2>&1; then
+        ((EUID == 0)) || as_root=(sudo)
+        "${as_root[@]}" mkdir -p "$folder" || return
+        echo 'create_main_cluster = false' | "${as_root[@]}" tee "$folder/levee.conf" >/dev/null || return
+        made=1
+    fi
+    "$@" || status=$?
+    if [[ $made ]]; then
+        "${as_root[@]}" rm -f "$folder/levee.conf"
+        "${as_root[@]}" rmdir --ignore-fail-on-non-empty "$folder"
+    fi
+    return "$status"
 }
 
 # unpacked_program PACKAGE PROGRAM: makes PROGRAM of a Debian package callable without installing the package,

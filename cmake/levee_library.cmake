@@ -14,7 +14,7 @@ function(levee_warnings target)
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
         # g++ 12 reports these falsely inside libstdc++ and Asio once it inlines.
         target_compile_options(${target} PRIVATE -Wno-maybe-uninitialized -Wno-restrict -Wno-array-bounds
-                                                 -Wno-stringop-overflow -Wno-stringop-overread)
+                                                 -Wno-stringop-overflow -Wno-stringop-overread -Wno-mismatched-new-delete)
     endif()
 endfunction()
 

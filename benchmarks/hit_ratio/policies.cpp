@@ -3,14 +3,17 @@
 #include <array>
 #include <stdexcept>
 
+#include "hit_ratio/policies/adaptive.hpp"
 #include "hit_ratio/policies/arc.hpp"
 #include "hit_ratio/policies/belady.hpp"
 #include "hit_ratio/policies/clock.hpp"
 #include "hit_ratio/policies/fifo.hpp"
 #include "hit_ratio/policies/levee_cache.hpp"
+#include "hit_ratio/policies/lirs.hpp"
 #include "hit_ratio/policies/lru.hpp"
 #include "hit_ratio/policies/s3_fifo.hpp"
 #include "hit_ratio/policies/sieve.hpp"
+#include "hit_ratio/policies/two_q.hpp"
 #include "hit_ratio/policies/w_tinylfu.hpp"
 
 namespace levee::lab {
@@ -28,22 +31,26 @@ std::unique_ptr<policy> make_w_tinylfu(const policy_setup& setup) {
     return std::make_unique<w_tinylfu>(setup, WindowPercent / 100.0);
 }
 
-constexpr std::array<policy_info, 10> infos{{
+constexpr std::array<policy_info, 13> infos{{
     {"fifo", "first in, first out", true},
     {"lru", "least recently used", true},
     {"clock", "FIFO with a second chance", true},
     {"sieve", "SIEVE (NSDI 2024)", true},
     {"s3-fifo", "S3-FIFO (SOSP 2023)", false},
     {"arc", "adaptive replacement cache (FAST 2003)", false},
+    {"2q", "2Q, the full version (VLDB 1994)", false},
+    {"lirs", "LIRS (SIGMETRICS 2002)", false},
     {"w-tinylfu-1", "W-TinyLFU, window 1 %, exact counts (TOS 2017)", false},
     {"w-tinylfu-20", "W-TinyLFU, window 20 %, exact counts", false},
+    {"adaptive", "the policy of levee::local_cache alone, in one shard", true},
     {"levee", "levee::local_cache with default options", true},
     {"opt", "knows the future (Belady 1966): the bound", false},
 }};
 
 constexpr std::array<maker, infos.size()> makers{
-    make<fifo>, make<lru>,         make<clock_policy>, make<sieve>,       make<s3_fifo>,
-    make<arc>,  make_w_tinylfu<1>, make_w_tinylfu<20>, make<levee_cache>, make<belady>};
+    make<fifo>,     make<lru>,         make<clock_policy>, make<sieve>,       make<s3_fifo>,
+    make<arc>,      make<two_q>,       make<lirs>,         make_w_tinylfu<1>, make_w_tinylfu<20>,
+    make<adaptive>, make<levee_cache>, make<belady>};
 
 }  // namespace
 

@@ -8,6 +8,9 @@
 #include <sstream>
 #include <string>
 
+#include "hit_ratio/miss_ratio_curve.hpp"
+#include "hit_ratio/policies.hpp"
+#include "hit_ratio/report.hpp"
 #include "hit_ratio/synthetic.hpp"
 #include "hit_ratio/trace_reader.hpp"
 #include "levee/core/error.hpp"
@@ -88,6 +91,25 @@ void measure(const options& from, const levee::lab::trace& trace, const plan& to
     metrics.write();
 }
 
+// The same requests through the laboratory's policies, in memory: no database, no latencies.
+std::string comparison(const options& from, const levee::lab::trace& trace, const plan& todo,
+                       progress& shown) {
+    shown.begin("comparing with other policies", 0);
+    levee::lab::curve_options wanted{
+        .capacities = todo.capacities, .by_size = todo.by_size, .threads = from.threads};
+    for (const auto& info : levee::lab::known_policies()) {
+        if (info.by_size || !todo.by_size) {
+            wanted.policies.emplace_back(info.name);
+        }
+    }
+    const auto points = levee::lab::miss_ratio_curve(trace, wanted);
+    shown.clear();
+    std::ostringstream text;
+    text << "\nHit ratio in % of each policy alone, one request after the other (opt knows the future):\n";
+    levee::lab::print_curve(text, points, todo.by_size);
+    return text.str();
+}
+
 void write_plot(const std::string& path, const std::string& svg) {
     std::ofstream file(path, std::ios::binary);
     file << svg;
@@ -111,6 +133,9 @@ int run(const options& from) {
         shown.clear();
     }
     std::string text = report_of(measured, terminal::at(STDOUT_FILENO).has_colour);
+    if (from.compare && !signal) {
+        text += comparison(from, trace, todo, shown);
+    }
     if (!from.plot.empty()) {
         const std::string svg = plot_of(measured);
         if (!svg.empty()) {

@@ -146,6 +146,7 @@ std::optional<options> parse_options(int argc, const char* const* argv, std::ost
         ->check(no_negative)
         ->type_name("N")
         ->capture_default_str();
+    app.add_flag("--compare", given.compare, "Also tell what other policies would hit, and an optimal one");
     app.add_option("--plot", given.plot, "Draw the miss-ratio curve into this SVG file")->type_name("FILE");
     app.add_option("--metrics-file", given.metrics_file, "Keep the latencies in this file, for Prometheus")
         ->type_name("FILE");

@@ -20,6 +20,7 @@ struct options {
     std::vector<std::uint64_t> bytes{};    ///< Cache sizes in the trace's bytes, rising; excludes the other.
     unsigned threads = 2;                  ///< In [1, 256].
     std::uint64_t baseline_requests = 200'000;  ///< Replayed without a cache, at most. Zero: none.
+    bool compare = false;                       ///< Tell what other replacement policies would hit, too.
     std::string plot{};                         ///< An SVG file. Empty: none.
     std::string metrics_file{};                 ///< For Prometheus. Empty: none.
     std::uint64_t requests = 500'000;           ///< Of the made-up workload. In [1, 100'000'000].

@@ -21,9 +21,9 @@ flight::joined flight::join(flight_waiter& waiter, role as) {
     if (is_stopping()) {
         return joined::stopping;
     }
-    waiter.owns_loader_ = as == role::loader_owner;
+    waiter.owns_loader_ = as == role::loader_owner || as == role::co_owner;
     link_locked(waiter);
-    interested_ += as == role::guest ? 1 : 0;
+    interested_ += as == role::guest || as == role::co_owner ? 1 : 0;
     return joined::yes;
 }
 

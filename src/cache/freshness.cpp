@@ -35,7 +35,9 @@ freshness judge(const held_entry& held, const entry_options& options, time_point
         return freshness::absent;
     }
     if (held.is_suspect) {
-        return now < held.suspect_until && !held.is_negative ? freshness::reserve : freshness::absent;
+        const bool is_past_life = now >= times.fresh_until;
+        return !held.is_negative && (is_past_life || held.has_grace(now)) ? freshness::reserve
+                                                                          : freshness::absent;
     }
     const bool may_load = now >= times.retry_at;
     if (now < times.fresh_until) {

@@ -11,6 +11,7 @@
 #include <exception>
 #include <utility>
 
+#include "cache/tracked_executor.hpp"
 #include "cache/with_timeout.hpp"
 #include "levee/core/error.hpp"
 
@@ -34,7 +35,7 @@ struct load_gate::async_waiter final : waiter {
     explicit async_waiter(Handler h) : handler(std::move(h)) {}
 
     void admit(bool has_place) noexcept override {
-        auto executor = asio::get_associated_executor(handler);
+        const auto executor = tracked_executor_of(handler);
         asio::post(executor, [has_place, h = std::move(handler)]() mutable {
             auto slot = asio::get_associated_cancellation_slot(h);
             if (slot.is_connected()) {

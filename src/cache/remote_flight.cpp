@@ -267,6 +267,7 @@ asio::awaitable<void> remote_flight::async_obtain(load_context& context) {
             throw error(errc::cancelled, "nobody waits for the load any more");
         }
         if (next == step::wait) {
+            on_waiting();
             const time_point until = after(setup_.time->now(), steps.wait_for());
             co_await wake_up::async_wait_until(wake_up_, setup_.time, until);
         }
@@ -298,7 +299,7 @@ asio::awaitable<void> remote_flight::async_obtain(load_context& context) {
 asio::awaitable<void> remote_flight::load_alone(load_context& context) {
     count(setup_.counters->unleased_loads);
     load_gate::place place;
-    if (!setup_.is_nested && !(place = setup_.gate->try_enter())) {
+    if (!shares_place() && !setup_.is_nested && !(place = setup_.gate->try_enter())) {
         count(setup_.counters->loads_held_up);
         place = co_await setup_.gate->async_enter(setup_.time, deadline());
     }
@@ -340,6 +341,16 @@ asio::awaitable<void> remote_flight::load_leased(load_context& context, std::uin
     }
     if (failure != nullptr) {
         std::rethrow_exception(failure);
+    }
+}
+
+// The timer is for a context that goes away before the news come: it owns the timer, and so the coroutine.
+asio::awaitable<void> remote_flight::async_wait_for_news(bool by_timer) {
+    if (by_timer) {
+        const time_point until = after(setup_.time->now(), std::chrono::hours(1));
+        co_await wake_up::async_wait_until(wake_up_, setup_.time, until);
+    } else {
+        co_await wake_up::async_wait(wake_up_);
     }
 }
 

@@ -144,6 +144,63 @@ asio::awaitable<std::optional<std::optional<remote_entry>>> remote_level::async_
     co_return std::move(answers->front());
 }
 
+// Those that may be read are asked for, the others emptied.
+std::vector<std::string> remote_level::readable(std::vector<std::string>& keys) {
+    std::vector<std::string> wanted;
+    wanted.reserve(keys.size());
+    for (std::string& key : keys) {
+        if (may_read(key)) {
+            wanted.push_back(key);
+        } else {
+            key.clear();
+        }
+    }
+    return wanted;
+}
+
+std::optional<remote_level::entries> remote_level::in_order(const std::vector<std::string>& keys,
+                                                            std::optional<entries> answers,
+                                                            std::size_t asked) {
+    if (!answers || answers->size() != asked) {
+        return std::nullopt;
+    }
+    if (asked == keys.size()) {
+        return answers;
+    }
+    entries all(keys.size());
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+        if (!keys[i].empty()) {
+            all[i] = std::move((*answers)[next++]);
+        }
+    }
+    return all;
+}
+
+std::optional<remote_level::entries> remote_level::get_many(std::vector<std::string> keys) {
+    const auto wanted = readable(keys);
+    if (wanted.empty() || !read_marks()) {
+        return std::nullopt;
+    }
+    auto answers = ask([&] { return setup_.store->get(wanted); });
+    return in_order(keys, std::move(answers), wanted.size());
+}
+
+asio::awaitable<std::optional<remote_level::entries>> remote_level::async_get_many(
+    std::vector<std::string> keys) {
+    const auto wanted = readable(keys);
+    if (wanted.empty()) {
+        co_return std::nullopt;
+    }
+    const bool is_read = co_await async_read_marks();
+    if (!is_read) {
+        co_return std::nullopt;
+    }
+    auto get = [this, &wanted] { return setup_.store->async_get(wanted); };
+    auto answers = co_await async_ask<entries>(get);
+    co_return in_order(keys, std::move(answers), wanted.size());
+}
+
 std::optional<lease_answer> remote_level::lease(const std::string& key, bool even_if_fresh) {
     if (!may_read(key) || !read_marks()) {
         return std::nullopt;
@@ -271,6 +328,33 @@ asio::awaitable<bool> remote_level::async_erase(std::string key) {
     auto erase = [this, &key] { return ended(setup_.store->async_erase({key})); };
     const auto answer = co_await async_ask<bool>(erase);
     co_return confirmed(answer.has_value(), key);
+}
+
+bool remote_level::confirmed(bool was_told, const std::vector<std::string>& keys) {
+    for (const std::string& key : keys) {
+        confirmed(was_told, key);
+    }
+    return was_told;
+}
+
+bool remote_level::erase_many(const std::vector<std::string>& keys) {
+    if (!has_store() || keys.empty()) {
+        return true;
+    }
+    const auto answer = ask([&] {
+        setup_.store->erase(keys);
+        return true;
+    });
+    return confirmed(answer.has_value(), keys);
+}
+
+asio::awaitable<bool> remote_level::async_erase_many(std::vector<std::string> keys) {
+    if (!has_store() || keys.empty()) {
+        co_return true;
+    }
+    auto erase = [this, &keys] { return ended(setup_.store->async_erase(keys)); };
+    const auto answer = co_await async_ask<bool>(erase);
+    co_return confirmed(answer.has_value(), keys);
 }
 
 bool remote_level::expire(const std::string& key) {

@@ -5,11 +5,14 @@
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/cancellation_type.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <exception>
 #include <utility>
 
+#include "cache/tracked_executor.hpp"
 #include "cache/with_timeout.hpp"
 #include "levee/core/error.hpp"
 
@@ -22,7 +25,7 @@ struct wake_up::handler_sleeper final : sleeper {
     explicit handler_sleeper(Handler h) : handler(std::move(h)) {}
 
     void wake(bool is_cancelled) noexcept override {
-        auto executor = asio::get_associated_executor(handler);
+        const auto executor = tracked_executor_of(handler);
         asio::post(executor, [is_cancelled, h = std::move(handler)]() mutable {
             auto slot = asio::get_associated_cancellation_slot(h);
             if (slot.is_connected()) {
@@ -98,6 +101,22 @@ asio::awaitable<bool> wake_up::notified(std::shared_ptr<wake_up> at) {
     co_await asio::async_initiate<decltype(asio::use_awaitable), void(std::exception_ptr)>(
         begin, asio::use_awaitable);
     co_return true;
+}
+
+asio::awaitable<void> wake_up::async_wait(std::shared_ptr<wake_up> self) {
+    co_await notified(std::move(self));
+}
+
+asio::awaitable<void> wake_up::ring(std::weak_ptr<wake_up> bell, std::shared_ptr<async::scheduler> time,
+                                    time_point when) {
+    co_await time->sleep_until(when);
+    if (const auto still = bell.lock()) {
+        still->notify();
+    }
+}
+
+void wake_up::notify_at(const std::shared_ptr<async::scheduler>& time, time_point when) {
+    asio::co_spawn(time->executor(), ring(weak_from_this(), time, when), asio::detached);
 }
 
 asio::awaitable<void> wake_up::async_wait_until(std::shared_ptr<wake_up> self,

@@ -21,6 +21,7 @@
 #include <optional>
 #include <utility>
 
+#include "cache/tracked_executor.hpp"
 #include "levee/async/scheduler.hpp"
 #include "levee/core/error.hpp"
 
@@ -56,11 +57,16 @@ public:
     explicit timed_work(std::shared_ptr<async::scheduler> time)
         : time_(std::move(time)), strand_(boost::asio::make_strand(time_->executor())) {}
 
-    /// `done` is called once, on the strand; or destroyed, should the executor drop what runs on it.
+    /// `done` is called once, on the strand; or destroyed, should the executor drop what runs on it. It may
+    /// be called, and everything of the caller's be gone, before this returns.
     void start(boost::asio::awaitable<T> work, time_point until, std::function<void()> done) {
         done_ = std::move(done);
-        launch(run(runner(this->shared_from_this()), std::move(work)), stop_work_);
-        launch(sleep(runner(this->shared_from_this()), until), stop_timer_);
+        const auto self = this->shared_from_this();
+        boost::asio::post(strand_, [self, work = run(runner(self), std::move(work)),
+                                    timer = sleep(runner(self), until)]() mutable {
+            self->spawn(std::move(work), self->stop_work_);
+            self->spawn(std::move(timer), self->stop_timer_);
+        });
     }
 
     /// From any thread.
@@ -116,14 +122,12 @@ private:
     }
 
     // As in asio_flight.cpp: spawned and emitted on the strand, in this order, and the signal kept for the
-    // step that Boost 1.81 makes through a pointer into it.
-    void launch(boost::asio::awaitable<void> work, const signal_ptr& stopped_by) {
-        boost::asio::post(strand_, [strand = strand_, work = std::move(work), stopped_by]() mutable {
-            const auto slot = stopped_by->slot();
-            boost::asio::co_spawn(strand, std::move(work),
-                                  boost::asio::bind_cancellation_slot(
-                                      slot, [stopped_by](const std::exception_ptr& /*reported*/) {}));
-        });
+    // step that Boost 1.81 makes through a pointer into it. Both are spawned before either is emitted.
+    void spawn(boost::asio::awaitable<void> work, const signal_ptr& stopped_by) {
+        const auto slot = stopped_by->slot();
+        boost::asio::co_spawn(strand_, std::move(work),
+                              boost::asio::bind_cancellation_slot(
+                                  slot, [stopped_by](const std::exception_ptr& /*reported*/) {}));
     }
 
     void emit(const signal_ptr& signal) {
@@ -157,7 +161,7 @@ boost::asio::awaitable<attempt_of<T>> with_timeout(std::shared_ptr<async::schedu
         }
         const auto held = std::make_shared<decltype(handler)>(std::move(handler));
         timed->start(std::move(work), until, [held] {
-            auto executor = boost::asio::get_associated_executor(*held);
+            const auto executor = tracked_executor_of(*held);
             boost::asio::post(executor, [handler = std::move(*held)]() mutable {
                 auto connected = boost::asio::get_associated_cancellation_slot(handler);
                 if (connected.is_connected()) {

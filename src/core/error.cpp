@@ -26,6 +26,8 @@ struct levee_category final : std::error_category {
                 return "the back end cannot be used now";
             case errc::load_failed:
                 return "the source reported a failure without a reason";
+            case errc::full:
+                return "it is full, and takes no more for now";
         }
         return "unknown levee error " + std::to_string(code);
     }

@@ -107,13 +107,16 @@ reservation::~reservation() {
     give_back();
     if (alone_) {
         budget_.gate.open();
-    } else {
+    } else if (is_inside_) {
         budget_.gate.leave();
     }
 }
 
 bool reservation::cover(room need) noexcept {
     const room more{missing(need.entries, mine_.entries), missing(need.weight, mine_.weight)};
+    if (more.entries == 0 && more.weight == 0) {
+        return true;
+    }
     if (!budget_.try_take(more)) {
         return false;
     }

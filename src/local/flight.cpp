@@ -6,7 +6,7 @@
 
 namespace levee::local_detail {
 
-std::shared_ptr<entry_base> flight::wait(duration timeout) {
+std::shared_ptr<const void> flight::wait(duration timeout) {
     std::unique_lock lock(mutex_);
     const auto has_ended = [this] { return made_ != nullptr || error_ != nullptr; };
     if (timeout == duration::max()) {
@@ -20,7 +20,7 @@ std::shared_ptr<entry_base> flight::wait(duration timeout) {
     return made_;
 }
 
-void flight::succeed(std::shared_ptr<entry_base> made) noexcept {
+void flight::succeed(std::shared_ptr<const void> made) noexcept {
     const std::lock_guard lock(mutex_);
     made_ = std::move(made);
     ended_.notify_all();

@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <bit>
+#include <chrono>
+#include <random>
 #include <stdexcept>
 #include <string>
 
@@ -64,6 +66,16 @@ std::size_t shard_count(const checked_options& options) noexcept {
         }
     }
     return count;
+}
+
+std::uint64_t random_seed() noexcept {
+    auto seed = static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+    try {
+        std::random_device source;
+        seed ^= std::uint64_t{source()} << 32 ^ source();
+    } catch (...) {  // then the time has to do
+    }
+    return splitmix64(seed)();
 }
 
 void check_ttl(duration ttl) {

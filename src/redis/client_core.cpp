@@ -105,6 +105,14 @@ const std::shared_ptr<request_sink>& client_core::pick() const noexcept {
     return sinks_[best];
 }
 
+std::uint64_t client_core::generations() const noexcept {
+    std::uint64_t sum = 0;
+    for (const auto& each : sinks_) {
+        sum += each->generation();
+    }
+    return sum;
+}
+
 time_point client_core::deadline(duration timeout) const noexcept {
     return after(options_->scheduler->now(),
                  timeout > duration::zero() ? timeout : options_->command_timeout);

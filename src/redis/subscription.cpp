@@ -193,7 +193,7 @@ void subscription::take(const reply& one) {
         }
     } else if (what == "subscribe" || what == "psubscribe") {
         if (++confirmed_ == wanted_.channels.size() + wanted_.patterns.size()) {
-            if (std::exchange(has_been_subscribed_, true) && wanted_.on_gap) {
+            if ((std::exchange(has_been_subscribed_, true) || wanted_.tells_first) && wanted_.on_gap) {
                 call([&] { wanted_.on_gap(); });
             }
             set_subscribed(true);

@@ -12,7 +12,7 @@ import sys
 
 FLOORS = [
     ["core"],
-    ["local", "monitor", "resilience", "async"],
+    ["local", "monitor", "resilience", "journal", "async"],
     ["pool", "store", "balance"],
     ["cache", "route", "batch", "jobs"],
     ["redis", "postgres", "sqlite", "http"],
@@ -21,9 +21,9 @@ FLOORS = [
 FLOOR_OF = {folder: floor for floor, folders in enumerate(FLOORS) for folder in folders}
 ARROWS = {("async", "monitor")}  # (from, to): same-floor includes that the design draws: async_measure
 
-STANDARD_ONLY = {"core", "local", "monitor", "resilience", "balance"}
+STANDARD_ONLY = {"core", "local", "monitor", "resilience", "journal", "balance"}
 # A library's own header, and the one folder under src/ that may include it.
-CLIENTS = {"hiredis": "redis", "libpq": "postgres", "sqlite3": "sqlite"}
+CLIENTS = {"hiredis": "redis", "zstd": "redis", "libpq": "postgres", "sqlite3": "sqlite"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 TIMER = re.compile(r"\b(steady_timer|system_timer|high_resolution_timer|deadline_timer|basic_waitable_timer)\b")

@@ -70,6 +70,14 @@ class Replay(unittest.TestCase):
         self.assertRegex(self.succeed("--trace", trace, "--threads", "1"), r"of bytes", "the default with sizes")
         self.assertRegex(self.succeed("--trace", trace, "--entries", "2"), r"of keys")
 
+    def test_compares_with_other_policies_when_asked(self):
+        keys = "".join(f"{i % 50}\n" for i in range(500))
+        trace = self.trace(keys, "loop.txt")
+        report = self.succeed("--trace", trace, "--entries", "60", "--compare")
+        self.assertRegex(report, r"(?m)^entries .*lru.*2q +lirs.*levee +opt$")
+        self.assertRegex(report, r"(?m)^ +60( +90\.00)+$")
+        self.assertNotIn("2q", self.succeed("--trace", trace, "--entries", "60"))
+
     def test_reads_standard_input(self):
         self.assertIn("standard input: 3 requests, 2 distinct keys",
                       self.succeed("--trace", "-", "--entries", "2", input="x\ny\nx\n"))

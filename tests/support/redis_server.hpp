@@ -1,13 +1,10 @@
 /// A Redis server of a test's own: on a free loopback port and a Unix socket, in a temporary folder.
 #pragma once
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,6 +15,8 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "free_port.hpp"
 
 extern char** environ;
 
@@ -33,22 +32,6 @@ inline std::string redis_server_program() {
         }
     }
     return {};
-}
-
-/// A port that nobody listened on a moment ago.
-inline std::uint16_t free_port() {
-    const int probe = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    if (::bind(probe, reinterpret_cast<const sockaddr*>(&address), size) != 0 ||
-        ::getsockname(probe, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-        ::close(probe);
-        throw std::runtime_error("no free port");
-    }
-    ::close(probe);
-    return ntohs(address.sin_port);
 }
 
 /// Runs from construction to destruction, but for `kill` and `start`. Stopped by its process id.

@@ -10,10 +10,13 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "levee/cache/cache_options.hpp"
 #include "levee/cache/cache_statistics.hpp"
+#include "levee/cache/deferred_invalidations.hpp"
 #include "levee/cache/detail/async_call.hpp"
+#include "levee/cache/detail/bulk_call.hpp"
 #include "levee/cache/detail/cache_writes.hpp"
 #include "levee/cache/detail/load.hpp"
 #include "levee/cache/load_context.hpp"
@@ -101,13 +104,8 @@ public:
     /// Blocks: for L2 if there is one and L1 has nothing that can be trusted.
     [[nodiscard]] lookup_result<V> lookup(const K& key) {
         auto result = core_->lookup(key);
-        if (result.state != entry_state::fresh && result.state != entry_state::negative &&
-            core_->remote() != nullptr && core_->remote()->has_store()) {
-            auto there = look_remotely(key);
-            if (there.state == entry_state::fresh || there.state == entry_state::negative ||
-                result.state == entry_state::miss) {
-                return there;
-            }
+        if (cache_detail::asks_further(*core_, result)) {
+            return cache_detail::better_of(std::move(result), look_remotely(key));
         }
         return result;
     }
@@ -139,6 +137,44 @@ public:
         return load<Loader>(key, loader, core_->options().defaults, true);
     }
 
+    /// `get` of many keys: one value, or none, for each, in their order. A key may come more than once.
+    ///
+    /// Blocks: for L2, which is asked once for all that L1 does not have.
+    [[nodiscard]] std::vector<std::optional<V>> get_many(std::vector<K> keys) {
+        return cache_detail::find_many(*core_, std::move(keys));
+    }
+
+    /// `get_or_load` of many keys, with one call of the loader for all that have to be loaded. It is called
+    /// as `loader(const std::vector<K>&)` or `loader(const std::vector<K>&, load_context&)` and returns a
+    /// std::vector, one element for each key in their order, of what a loader of one key may return; or a
+    /// boost::asio::awaitable of that.
+    ///
+    ///     auto all = products.get_or_load_many(ids, [&](const std::vector<std::string>& missing) {
+    ///         return db.find_all(missing);  // std::vector<std::optional<product>>
+    ///     });
+    ///
+    /// Each key is loaded once however many ask for it, in bulk or alone: those that others load already are
+    /// waited for and not in the loader's call, which goes on without what another process loads. An
+    /// invalidation meanwhile concerns its key alone.
+    ///
+    /// Blocks, errors: as `get_or_load`. When keys fail, the first one's error is thrown; the others' values
+    /// are cached. errc::invalid_data: the loader returned another number of elements.
+    /// Cost: L1's part is a `get` a key; L2 is asked once, then once for each key that is loaded.
+    template <class Loader>
+    [[nodiscard]] std::vector<std::optional<V>> get_or_load_many(std::vector<K> keys, Loader&& loader) {
+        return get_or_load_many(std::move(keys), std::forward<Loader>(loader), core_->options().defaults);
+    }
+
+    /// With lives and timeout of this call's own.
+    template <class Loader>
+    [[nodiscard]] std::vector<std::optional<V>> get_or_load_many(std::vector<K> keys, Loader&& loader,
+                                                                 const entry_options& options) {
+        const auto call = std::make_shared<cache_detail::bulk_call<core>>(
+            core_, std::move(keys), options, bulk_loader_of(std::forward<Loader>(loader)),
+            cache_detail::bulk_kind_of<K, V, std::decay_t<Loader>>());
+        return call->run();
+    }
+
     /// `get` as an asynchronous operation: L1, then L2; nothing is loaded.
     template <class Key = K, class Token>
         requires std::is_convertible_v<Key&&, K>
@@ -148,6 +184,19 @@ public:
             decltype(cache_detail::initiate<V>(std::declval<operation>(), token, std::declval<K>()));
         cache_detail::check_key_argument<Key, result>();
         return cache_detail::initiate<V>(operation{core_}, token, K(std::forward<Key>(key)));
+    }
+
+    /// `lookup` as an asynchronous operation, `void(std::exception_ptr, lookup_result<V>)`.
+    template <class Key = K, class Token>
+        requires std::is_convertible_v<Key&&, K>
+    auto async_lookup(Key&& key, Token&& token) {
+        using signature = void(std::exception_ptr, lookup_result<V>);
+        using operation = cache_detail::async_lookup_operation<core, K, V>;
+        using result = decltype(boost::asio::async_initiate<Token, signature>(std::declval<operation>(),
+                                                                              token, std::declval<K>()));
+        cache_detail::check_key_argument<Key, result>();
+        return boost::asio::async_initiate<Token, signature>(operation{core_}, token,
+                                                             K(std::forward<Key>(key)));
     }
 
     /// `get_or_load` as an asynchronous operation; joins the same loads.
@@ -190,6 +239,25 @@ public:
         return start_load(std::forward<Key>(key), std::forward<Loader>(loader), core_->options().defaults,
                           nullptr, token, true);
     }
+
+    /// The bulk forms as asynchronous operations, `void(std::exception_ptr, std::vector<std::optional<V>>)`.
+    template <class Token>
+    auto async_get_many(std::vector<K> keys, Token&& token) {
+        return boost::asio::async_initiate<Token, cache_detail::bulk_signature<V>>(
+            cache_detail::async_find_operation<core>{core_}, token, std::move(keys));
+    }
+    template <class Loader, class Token>
+    auto async_get_or_load_many(std::vector<K> keys, Loader&& loader, Token&& token) {
+        return start_bulk(std::move(keys), std::forward<Loader>(loader), core_->options().defaults, token);
+    }
+    template <class Loader, class Token>
+    auto async_get_or_load_many(std::vector<K> keys, Loader&& loader, const entry_options& options,
+                                Token&& token) {
+        return start_bulk(std::move(keys), std::forward<Loader>(loader), options, token);
+    }
+    template <class Loader, class Token>
+    auto async_get_or_load_many(std::vector<K> keys, Loader&& loader, const entry_options&& options,
+                                Token&& token) = delete;
 
     // Writes. They go to L2 first, then to L1, then to the peers. `reach::queued`: L2 did not answer; it is
     // told until it does, and meanwhile not asked about the key. Blocks: for L2 and the backplane, if there
@@ -282,6 +350,12 @@ public:
         return spawn([&] { return writes::async_mark(core_, std::string()); }, token);
     }
 
+    /// Collects invalidations that are to be published together, as when a transaction has been committed:
+    /// see `deferred_invalidations`.
+    [[nodiscard]] deferred_invalidations<K, V, Hash, Eq> defer() {
+        return deferred_invalidations<K, V, Hash, Eq>(core_);
+    }
+
     /// Hits and misses are L1's; `joined` counts callers from the moment they wait for another's load.
     [[nodiscard]] cache_statistics stats() const { return core_->stats(); }
 
@@ -301,6 +375,9 @@ private:
     template <class, class, class, class>
     friend class write_through;
 
+    template <class, class, class, class>
+    friend class write_behind;
+
     template <class Key, class Loader, class Token>
     auto start_load(Key&& key, Loader&& loader, const entry_options& options,
                     std::shared_ptr<cache_detail::flight> asking, Token& token, bool is_forced = false) {
@@ -312,6 +389,24 @@ private:
         cache_detail::check_loader_argument<Loader, result>();
         return cache_detail::initiate<V>(operation{core_, options, std::move(asking), is_forced}, token,
                                          K(std::forward<Key>(key)), function(std::forward<Loader>(loader)));
+    }
+
+    template <class Loader>
+    [[nodiscard]] static std::shared_ptr<cache_detail::bulk_loader<K, V>> bulk_loader_of(Loader&& loader) {
+        return std::make_shared<cache_detail::bulk_function<K, V, std::decay_t<Loader>>>(
+            std::forward<Loader>(loader));
+    }
+
+    template <class Loader, class Token>
+    auto start_bulk(std::vector<K> keys, Loader&& loader, const entry_options& options, Token& token) {
+        using operation = cache_detail::async_bulk_operation<core>;
+        auto held = bulk_loader_of(std::forward<Loader>(loader));
+        using result = decltype(boost::asio::async_initiate<Token, cache_detail::bulk_signature<V>>(
+            std::declval<operation>(), token, std::move(keys), std::move(held)));
+        cache_detail::check_loader_argument<Loader, result>();
+        return boost::asio::async_initiate<Token, cache_detail::bulk_signature<V>>(
+            operation{core_, options, cache_detail::bulk_kind_of<K, V, std::decay_t<Loader>>()}, token,
+            std::move(keys), std::move(held));
     }
 
     template <class Loader>

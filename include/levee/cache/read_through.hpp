@@ -7,6 +7,7 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "levee/cache/cache.hpp"
 #include "levee/store/source.hpp"
@@ -45,6 +46,28 @@ public:
     /// Asks the source although a value may be cached, which serves others until then, and returns its
     /// answer. A load that is under way is joined.
     std::optional<V> refresh(const K& key) { return load(key, true); }
+
+    /// `get` of many keys: the source is asked once for all that have to be loaded. One value, or none, for
+    /// each key, in their order. See `cache::get_or_load_many`.
+    [[nodiscard]] std::vector<std::optional<V>> get_many(std::vector<K> keys) {
+        const auto& shared = cache_.core_;
+        const auto call = std::make_shared<cache_detail::bulk_call<core>>(
+            shared, std::move(keys), shared->options().defaults,
+            std::make_shared<cache_detail::bulk_source<K, V>>(source_), blocking_kind());
+        return call->run();
+    }
+
+    /// The same as an asynchronous operation, `void(std::exception_ptr, std::vector<std::optional<V>>)`.
+    template <class Token>
+    auto async_get_many(std::vector<K> keys, Token&& token) {
+        using operation = cache_detail::async_bulk_operation<core>;
+        const cache_detail::loader_kind kind{.is_coroutine = !source_->is_blocking(), .is_detachable = true};
+        std::shared_ptr<cache_detail::bulk_loader<K, V>> loader =
+            std::make_shared<cache_detail::bulk_source<K, V>>(source_);
+        return boost::asio::async_initiate<Token, cache_detail::bulk_signature<V>>(
+            operation{cache_.core_, cache_.core_->options().defaults, kind}, token, std::move(keys),
+            std::move(loader));
+    }
 
     /// `get` as an asynchronous operation, `void(std::exception_ptr, std::optional<V>)`.
     template <class Key = K, class Token>
@@ -90,6 +113,15 @@ public:
     [[nodiscard]] const std::string& name() const noexcept { return cache_.name(); }
 
 private:
+    /// For blocking callers: on an executor when there is one, so that the timeout can end it; else on this
+    /// thread.
+    [[nodiscard]] cache_detail::loader_kind blocking_kind() const {
+        const auto& options = cache_.core_->options();
+        const bool on_executor = !source_->is_blocking() && options.executor;
+        const bool in_background = on_executor || options.blocking_executor;
+        return {.is_coroutine = on_executor, .is_detachable = in_background};
+    }
+
     std::optional<V> load(const K& key, bool is_forced) {
         const auto shared = cache_.core_;
         cache_detail::found<V> it;
@@ -97,10 +129,7 @@ private:
         if (it.state == cache_detail::freshness::fresh && it.is_known && !is_forced) [[likely]] {
             return std::move(it.value);
         }
-        // On an executor when there is one, so that the timeout can end it; else on this thread.
-        const bool on_executor = !source_->is_blocking() && shared->options().executor;
-        const bool in_background = on_executor || shared->options().blocking_executor;
-        const cache_detail::loader_kind kind{.is_coroutine = on_executor, .is_detachable = in_background};
+        const cache_detail::loader_kind kind = blocking_kind();
         cache_detail::source_flight_maker<core, K, V> make(*shared, key, source_,
                                                            cache_detail::replacing(it, is_forced));
         const bool may_wait = !async::runs_on_this_thread(shared->options().executor);

@@ -55,6 +55,13 @@ public:
     auto async_get(Key&& key, Token&& token) {
         return reads_.async_get(std::forward<Key>(key), std::forward<Token>(token));
     }
+    [[nodiscard]] std::vector<std::optional<V>> get_many(std::vector<K> keys) {
+        return reads_.get_many(std::move(keys));
+    }
+    template <class Token>
+    auto async_get_many(std::vector<K> keys, Token&& token) {
+        return reads_.async_get_many(std::move(keys), std::forward<Token>(token));
+    }
     [[nodiscard]] std::optional<V> try_get(const K& key) { return reads_.try_get(key); }
     [[nodiscard]] lookup_result<V> lookup(const K& key) { return reads_.lookup(key); }
 

@@ -17,6 +17,7 @@ enum class errc {
     invalid_data,    ///< Stored bytes or rows are not what the codec or the table promises.
     unavailable,     ///< A back end cannot be used now: a circuit is open, a file is locked or missing.
     load_failed,     ///< A source answered `failed` for a key without saying why.
+    full,            ///< A queue or a journal is at its bound; nothing was taken.
 };
 
 /// The category of `errc`: named "levee", one English sentence a code. `timeout`, `cancelled` and

@@ -251,6 +251,8 @@ public:
 
 private:
     friend class subscriber;
+    friend class store;
+    friend class backplane;
 
     template <class Convert, class From>
     typename Convert::type call(From from, std::string fallback = {}) {

@@ -36,6 +36,9 @@ struct subscriber_options {
     /// missed up to now. As `on_message`, and never at the same time. Empty: nobody.
     std::function<void()> on_gap{};
 
+    /// `on_gap` is called when the subscription first stands, too: for who took it that it already did.
+    bool tells_first = false;
+
     /// How often the server is asked for a sign of life, and how long that may take before the connection is
     /// made anew. Above zero.
     duration ping_interval = std::chrono::seconds(3);

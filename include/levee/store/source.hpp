@@ -64,6 +64,10 @@ struct write_op {
     K key;
     std::optional<V> value{};
     std::uint64_t version = 0;  ///< Given by the writer; 0: none.
+
+    // From a write-behind cache; 0: from another. A source may store them beside the row.
+    std::uint64_t writer = 0;    ///< Which one.
+    std::uint64_t sequence = 0;  ///< Counts its writes, of all keys.
 };
 
 /// What became of each write of a batch, in its order.

@@ -42,5 +42,16 @@ int main() {
             right = right && !refused.may_have_been_executed();
         }
     }
+    {
+        levee::runtime runtime{1};
+        levee::postgres::pool nobody_there({.connection = {.uri = "postgresql://levee@127.0.0.1:1/levee",
+                                                           .executor = runtime.get_executor()}});
+        try {
+            nobody_there.query("SELECT $1", 42);
+            right = false;
+        } catch (const levee::error& refused) {
+            right = right && std::string(refused.what()).size() > 0;
+        }
+    }
     return right && !describe(levee::errc::timeout).empty() ? 0 : 1;
 }

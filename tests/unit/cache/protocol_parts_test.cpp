@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "levee/cache/detail/leased_load.hpp"
 #include "levee/cache/detail/mark_table.hpp"
 #include "levee/cache/detail/outbox.hpp"
+#include "levee/cache/detail/trust.hpp"
 #include "levee/core/random.hpp"
 
 namespace levee::cache_detail {
@@ -55,6 +57,12 @@ TEST(freshness, of_what_may_have_been_missed_is_no_more_than_a_reserve) {
     value.suspect_until = start + 5s;
     EXPECT_EQ(judge(value, reserves, start + 4s, 0), freshness::reserve);
     EXPECT_EQ(judge(value, reserves, start + 5s, 0), freshness::absent);
+    EXPECT_EQ(judge(value, reserves, start + 12s, 0), freshness::reserve) << "past its life, for errors";
+    EXPECT_TRUE(value.has_grace(start + 4s));
+    EXPECT_FALSE(value.has_grace(start + 5s));
+    value.suspect_until = start + 40s;
+    EXPECT_EQ(judge(value, reserves, start + 12s, 0), freshness::reserve);
+    EXPECT_FALSE(value.has_grace(start + 12s)) << "known to be out of date: the source is asked";
     value.is_negative = true;
     EXPECT_EQ(judge(value, reserves, start + 4s, 0), freshness::absent);
 }
@@ -239,6 +247,41 @@ TEST(an_outbox, that_is_full_becomes_one_mark_of_everything) {
     box.add_erasure("e");
     box.confirm(letters.front());
     EXPECT_FALSE(box.is_empty()) << "e came after it";
+}
+
+/// A link that says what a test wants it to say.
+struct told_link final : backplane {
+    boost::asio::awaitable<void> async_publish(backplane_message /*unused*/) override { co_return; }
+    [[nodiscard]] backplane_subscription subscribe(message_handler /*unused*/,
+                                                   gap_handler /*unused*/) override {
+        return {};
+    }
+    [[nodiscard]] time_point fresh_until() const noexcept override { return until; }
+    time_point until = (time_point::min)();
+};
+
+TEST(trust_in_a_link, that_says_at_once_that_it_is_cut_leaves_what_is_suspect_its_grace) {
+    const auto link = std::make_shared<told_link>();
+    const trust trusted(link, 30s);
+    link->until = start + 5s;
+    EXPECT_TRUE(trusted.is_linked(start));
+    link->until = (time_point::min)();
+    EXPECT_TRUE(trusted.is_linked(start + 4s)) << "what it said stands";
+    EXPECT_FALSE(trusted.is_linked(start + 7s));
+    EXPECT_EQ(trusted.suspect_until(), start + 35s);
+    EXPECT_FALSE(trusted.is_linked(start + 20s));
+    EXPECT_EQ(trusted.suspect_until(), start + 35s) << "looking again prolongs nothing";
+    link->until = start + 26s;
+    EXPECT_TRUE(trusted.is_linked(start + 21s));
+    EXPECT_EQ(trusted.suspect_until(), start + 56s);
+}
+
+TEST(trust_in_a_link, that_never_stood_gives_the_grace_from_the_first_look_on) {
+    const auto link = std::make_shared<told_link>();
+    const trust trusted(link, 30s);
+    EXPECT_FALSE(trusted.is_linked(start));
+    EXPECT_FALSE(trusted.is_linked(start + 10s));
+    EXPECT_EQ(trusted.suspect_until(), start + 30s);
 }
 
 }  // namespace

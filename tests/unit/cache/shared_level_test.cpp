@@ -387,6 +387,18 @@ TEST_F(peers, answer_suspect_values_for_a_while_when_the_shared_level_is_gone_to
     EXPECT_EQ(get(a), "k2") << "the source is asked once the grace is over";
 }
 
+TEST_F(peers, give_what_was_made_to_expire_no_grace_when_the_shared_level_is_gone) {  // G1
+    string_cache a(origin, over_both({.ttl = 1h, .ttl_jitter = 0.0, .stale_if_error = 1h}));
+    EXPECT_EQ(get(a), "k1");
+    far_bus->set_link(testing::chaos_link::is_silent);
+    far_store->set_link(testing::chaos_link::is_silent);
+    world.run_for(6s);
+    EXPECT_EQ(get(a), "k1") << "suspect, and nobody can be asked about it";
+    a.underlying().async_expire("k", asio::bind_executor(world.executor(), [](std::exception_ptr, reach) {}));
+    world.run_for(1s);
+    EXPECT_EQ(get(a), "k2") << "known to be out of date, and the source answers";
+}
+
 TEST_F(peers, share_tags_prefixes_and_clear) {  // M8
     string_cache a(origin, over_both({.ttl_jitter = 0.0, .tags = {"t"}}));
     string_cache b(origin, over_both({.ttl_jitter = 0.0}));

@@ -12,9 +12,9 @@ namespace {
 using levee::errc;
 using levee::error;
 
-constexpr std::array every_code{errc::timeout,        errc::cancelled,      errc::closed,
-                                errc::recursive_load, errc::would_deadlock, errc::read_only,
-                                errc::invalid_data,   errc::unavailable,    errc::load_failed};
+constexpr std::array every_code{
+    errc::timeout,   errc::cancelled,    errc::closed,      errc::recursive_load, errc::would_deadlock,
+    errc::read_only, errc::invalid_data, errc::unavailable, errc::load_failed,    errc::full};
 
 TEST(errc, every_code_has_a_sentence_of_its_own) {
     std::set<std::string> sentences;

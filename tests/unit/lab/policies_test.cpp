@@ -378,7 +378,7 @@ TEST(policies, an_unknown_name_is_refused_with_the_known_ones) {
         EXPECT_NE(std::string(problem.what()).find("'mru'"), std::string::npos);
         EXPECT_NE(std::string(problem.what()).find(policy_names()), std::string::npos);
     }
-    EXPECT_EQ(policy_names(true), "fifo,lru,clock,sieve,levee");
+    EXPECT_EQ(policy_names(true), "fifo,lru,clock,sieve,adaptive,levee");
 }
 
 }  // namespace

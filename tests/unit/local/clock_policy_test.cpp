@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cmath>
 #include <cstddef>
@@ -10,10 +11,11 @@
 #include <optional>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "levee/core/random.hpp"
 #include "levee/local/detail/budget.hpp"
-#include "levee/local/detail/clock_ring.hpp"
+#include "levee/local/detail/policy.hpp"
 #include "levee/local/local_cache.hpp"
 
 namespace levee {
@@ -46,12 +48,12 @@ struct textbook_clock {
 };
 
 TEST(local_cache_clock, one_shard_equals_the_textbook_hit_by_hit) {
-    textbook_clock model{50};
-    local_cache<int, int> cache({.max_entries = 50, .shards = 1});
+    textbook_clock model{15};  // small enough for CLOCK
+    local_cache<int, int> cache({.max_entries = 15, .shards = 1});
     xoshiro256 random(3);
     int hits = 0;
     for (int step = 0; step < 20'000; ++step) {
-        const int key = static_cast<int>(400 * std::pow(uniform_unit(random), 3));  // skewed
+        const int key = static_cast<int>(120 * std::pow(uniform_unit(random), 3));  // skewed
         const bool is_hit = model.hit(key);
         ASSERT_EQ(cache.get(key).has_value(), is_hit) << step;
         hits += is_hit ? 1 : 0;
@@ -64,35 +66,58 @@ TEST(local_cache_clock, one_shard_equals_the_textbook_hit_by_hit) {
     EXPECT_LT(hits, 15'000);
 }
 
-TEST(clock_ring, passes_over_used_entries_once) {
-    local_detail::clock_ring ring;
-    local_detail::entry_base items[3];
-    for (auto& item : items) {
-        ring.push_back(item);
+/// A shard of which only the reference bits matter.
+class bits_only : public local_detail::policy_host {
+public:
+    std::vector<bool> referenced = std::vector<bool>(256);
+
+    bool take_reference(local_detail::entry_id id) noexcept override {
+        const bool was = referenced[id];
+        referenced[id] = false;
+        return was;
     }
-    items[0].referenced = items[1].referenced = items[2].referenced = true;
-    EXPECT_EQ(ring.victim(time_point{}, nullptr), &items[0]);
-    EXPECT_EQ(ring.victim(time_point{}, &items[0]), &items[1]);
-    ring.remove(items[1]);
-    ring.remove(items[1]);  // in no ring: nothing happens
-    EXPECT_EQ(ring.victim(time_point{}, nullptr), &items[2]);
-    ring.remove(items[2]);
-    EXPECT_EQ(ring.victim(time_point{}, &items[0]), nullptr);
-    ring.remove(items[0]);
-    EXPECT_EQ(ring.victim(time_point{}, nullptr), nullptr);
+    bool is_referenced(local_detail::entry_id id) const noexcept override { return referenced[id]; }
+    std::uint32_t hash_of(local_detail::entry_id) const noexcept override { return 0; }
+    std::size_t weight_of(local_detail::entry_id) const noexcept override { return 1; }
+    void prefetch(local_detail::entry_id) const noexcept override {}
+};
+
+TEST(clock_policy, passes_over_used_entries_once) {
+    bits_only host;
+    const auto policy = local_detail::make_clock_policy();
+    policy->reserve(256);
+    for (const local_detail::entry_id id : {0U, 70U, 200U}) {
+        policy->insert(id, 0, 1);
+        host.referenced[id] = true;
+    }
+    const auto victim = [&](local_detail::entry_id keep) { return policy->victim(host, nullptr, keep); };
+    EXPECT_EQ(victim(local_detail::no_entry), 0U);
+    EXPECT_EQ(victim(local_detail::no_entry), 70U);
+    policy->erase(70, removal_cause::size);
+    EXPECT_EQ(victim(0), 200U);
+    policy->erase(200, removal_cause::size);
+    EXPECT_EQ(victim(0), local_detail::no_entry);
+    EXPECT_EQ(victim(local_detail::no_entry), 0U);
+    policy->erase(0, removal_cause::size);
+    EXPECT_EQ(victim(local_detail::no_entry), local_detail::no_entry);
 }
 
-TEST(clock_ring, an_entry_that_replaces_another_takes_its_place) {
-    local_detail::clock_ring ring;
-    local_detail::entry_base old;
-    local_detail::entry_base other;
-    local_detail::entry_base fresh;
-    ring.push_back(old);
-    ring.push_back(other);
-    ring.replace(old, fresh);
-    EXPECT_EQ(ring.victim(time_point{}, nullptr), &fresh);
-    ring.remove(fresh);
-    EXPECT_EQ(ring.victim(time_point{}, nullptr), &other);
+TEST(clock_policy, tells_the_order_in_which_it_would_evict) {
+    bits_only host;
+    const auto policy = local_detail::make_clock_policy();
+    policy->reserve(256);
+    for (local_detail::entry_id id = 0; id < 5; ++id) {
+        policy->insert(id * 50, 0, 1);
+    }
+    host.referenced[0] = host.referenced[100] = true;
+    std::array<local_detail::entry_id, 5> ids{};
+    EXPECT_EQ(policy->order(host, false, ids.data(), 5), 5U);
+    EXPECT_EQ(ids, (std::array<local_detail::entry_id, 5>{50, 150, 200, 0, 100}));
+    EXPECT_EQ(policy->order(host, true, ids.data(), 3), 3U);
+    EXPECT_EQ(ids[0], 100U);
+    EXPECT_EQ(ids[1], 0U);
+    EXPECT_EQ(ids[2], 200U);
+    EXPECT_EQ(policy->victim(host, nullptr, local_detail::no_entry), 50U);
 }
 
 TEST(budget, takes_all_or_nothing) {

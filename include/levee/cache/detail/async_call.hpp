@@ -144,6 +144,50 @@ template <class Core, class K, class V>
     co_return result.state == entry_state::fresh ? std::move(result.value) : std::optional<V>();
 }
 
+/// Whether a look-up goes on in the remote level after L1 gave `local`.
+template <class Core, class V>
+[[nodiscard]] bool asks_further(const Core& core, const lookup_result<V>& local) {
+    return local.state != entry_state::fresh && local.state != entry_state::negative &&
+           core.remote() != nullptr && core.remote()->has_store();
+}
+
+template <class V>
+[[nodiscard]] lookup_result<V> better_of(lookup_result<V> local, lookup_result<V> there) {
+    const bool is_sure = there.state == entry_state::fresh || there.state == entry_state::negative;
+    return is_sure || local.state == entry_state::miss ? std::move(there) : std::move(local);
+}
+
+template <class Core, class K, class V>
+struct async_lookup_operation {
+    std::shared_ptr<Core> core;
+
+    template <class Handler>
+    void operator()(Handler&& handler, K key) const {
+        auto local = core->lookup(key);
+        if (asks_further(*core, local)) {
+            boost::asio::co_spawn(core->options().executor, ask(core, std::move(key), std::move(local)),
+                                  std::forward<Handler>(handler));
+            return;
+        }
+        auto executor = boost::asio::get_associated_executor(handler);
+        boost::asio::post(executor, [local = std::move(local), h = std::forward<Handler>(handler)]() mutable {
+            std::move(h)(std::exception_ptr(), std::move(local));
+        });
+    }
+
+private:
+    static boost::asio::awaitable<lookup_result<V>> ask(std::shared_ptr<Core> core, K key,
+                                                        lookup_result<V> local) {
+        const auto look = core->begin_look(key);
+        std::string name = core->name_of(key);
+        auto answer = co_await core->remote()->async_get(std::move(name));
+        if (!answer) {
+            answer.emplace();
+        }
+        co_return better_of(std::move(local), core->end_look(key, look, *answer));
+    }
+};
+
 template <class Core, class K, class V>
 struct async_get_operation {
     std::shared_ptr<Core> core;
@@ -183,7 +227,8 @@ struct async_load_operation {
             post_completion<V>(std::forward<Handler>(handler), nullptr, std::move(it.value));
             return;
         }
-        load_async<Core, V>(core, key, kind, asking, make, std::move(it), std::forward<Handler>(handler));
+        load_on_executors<Core, V>(core, key, kind, asking, make, std::move(it),
+                                   std::forward<Handler>(handler));
     }
 };
 
@@ -207,7 +252,8 @@ struct async_source_operation {
             post_completion<V>(std::forward<Handler>(handler), nullptr, std::move(it.value));
             return;
         }
-        load_async<Core, V>(core, key, kind, nullptr, make, std::move(it), std::forward<Handler>(handler));
+        load_on_executors<Core, V>(core, key, kind, nullptr, make, std::move(it),
+                                   std::forward<Handler>(handler));
     }
 };
 

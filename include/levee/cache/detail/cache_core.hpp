@@ -11,7 +11,9 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "levee/cache/cache_options.hpp"
 #include "levee/cache/detail/flight_table.hpp"
@@ -47,12 +49,50 @@ struct found {
     }
 };
 
+/// Invalidations that were collected, in their order.
+template <class K>
+struct collected_changes {
+    struct change_of_key {
+        K key;
+        bool keeps_reserve = false;  ///< Expired only.
+    };
+    std::vector<change_of_key> keys{};
+    std::vector<std::string> marks{};  ///< As `mark_of_tag` and `mark_of_prefix` give them.
+};
+
+/// The same, each key and mark once.
+template <class K>
+struct planned_changes {
+    struct change_of_key {
+        K key;
+        bool keeps_reserve = false;
+        std::string text{}, name{};
+        [[nodiscard]] change what() const noexcept {
+            return keeps_reserve ? change::expired : change::invalidated;
+        }
+    };
+    std::vector<change_of_key> keys{};
+    std::vector<std::string> marks{};
+
+    /// The store's names of the keys that are dropped.
+    [[nodiscard]] std::vector<std::string> erased_names() const {
+        std::vector<std::string> names;
+        for (const auto& each : keys) {
+            if (!each.keeps_reserve && !each.name.empty()) {
+                names.push_back(each.name);
+            }
+        }
+        return names;
+    }
+};
+
 /// Thread safety: safe on a shared object.
 template <class K, class V, class Hash, class Eq>
 class cache_core {
 public:
     using key_type = K;
     using mapped_type = V;
+    using equal_type = Eq;
     using flight_type = load_flight<K, V>;
     using flight_ptr = std::shared_ptr<flight_type>;
     using table_type = flight_table<K, flight_type, Hash, Eq>;
@@ -65,6 +105,8 @@ public:
     [[nodiscard]] table_type& flights() noexcept { return flights_; }
     [[nodiscard]] time_point now() const noexcept { return clock_.now(); }
     [[nodiscard]] cache_counters& counters() const noexcept { return *counters_; }
+    [[nodiscard]] const std::shared_ptr<cache_counters>& counters_ptr() const noexcept { return counters_; }
+    [[nodiscard]] const std::shared_ptr<load_gate>& gate() const noexcept { return gate_; }
     [[nodiscard]] const std::shared_ptr<remote_level>& remote() const noexcept { return remote_; }
     [[nodiscard]] cache_statistics stats() const;
 
@@ -147,6 +189,8 @@ public:
     void drop_local(const K& key);
     void expire_local(const K& key);
     void drop_all_local();
+    [[nodiscard]] planned_changes<K> plan(collected_changes<K> changes) const;
+    void change_local(const planned_changes<K>& changes);
 
     void count_join() noexcept { count(counters_->joined); }
 

@@ -96,7 +96,7 @@ void cache_core<K, V, Hash, Eq>::look_closely(const K& key, const entry_options&
     out.is_known = true;
     if (out.state == freshness::reserve) {
         count(counters_->unusable);
-        out.reserve_until = held.is_suspect ? held.suspect_until : reserve_until(held.times, lives);
+        out.reserve_until = held.has_grace(at) ? held.suspect_until : reserve_until(held.times, lives);
     } else if (out.state == freshness::stale) {
         count(counters_->stale_while_revalidate);
     } else if (out.state == freshness::back_off) {
@@ -218,7 +218,7 @@ bool cache_core<K, V, Hash, Eq>::begin(flight_type& flight) {
                                                     ? held.times.fresh_until
                                                     : reserve_until(held.times, lives),
                               .stale_until = (std::max)(held.times.fresh_until, held.times.stale_until),
-                              .is_suspect = held.is_suspect,
+                              .is_suspect = held.has_grace(at),
                               .suspect_until = held.suspect_until});
         flight.reserve_value = std::move(known->value);
         flight.reserve_version = meta.version;

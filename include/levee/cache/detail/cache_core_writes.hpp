@@ -43,6 +43,39 @@ void cache_core<K, V, Hash, Eq>::expire_local(const K& key) {
     flights_.detach(key);
 }
 
+// To drop a key is more than to expire it.
+template <class K, class V, class Hash, class Eq>
+planned_changes<K> cache_core<K, V, Hash, Eq>::plan(collected_changes<K> changes) const {
+    planned_changes<K> plan;
+    std::unordered_map<K, std::size_t, typename table_type::mixed_hash, Eq> places;
+    for (auto& wanted : changes.keys) {
+        const auto [it, is_new] = places.try_emplace(wanted.key, plan.keys.size());
+        if (!is_new) {
+            auto& known = plan.keys[it->second];
+            known.keeps_reserve = known.keeps_reserve && wanted.keeps_reserve;
+            continue;
+        }
+        plan.keys.push_back({std::move(wanted.key), wanted.keeps_reserve});
+        if (remote_ != nullptr) {
+            plan.keys.back().text = text_of(plan.keys.back().key);
+            plan.keys.back().name = remote_->name_of(plan.keys.back().text);
+        }
+    }
+    for (std::string& what : changes.marks) {
+        if (std::find(plan.marks.begin(), plan.marks.end(), what) == plan.marks.end()) {
+            plan.marks.push_back(std::move(what));
+        }
+    }
+    return plan;
+}
+
+template <class K, class V, class Hash, class Eq>
+void cache_core<K, V, Hash, Eq>::change_local(const planned_changes<K>& changes) {
+    for (const auto& each : changes.keys) {
+        each.keeps_reserve ? expire_local(each.key) : drop_local(each.key);
+    }
+}
+
 // The guard of a put stands from before the remote write until L1 is written: what is heard about the key in
 // between voids it. Without a remote level nothing comes in between.
 template <class K, class V, class Hash, class Eq>

@@ -179,6 +179,56 @@ struct cache_writes {
         co_return reach_of(is_marked);
     }
 
+    static reach commit(Core& core, collected_changes<K> changes) {
+        const auto plan = core.plan(std::move(changes));
+        const auto& level = core.remote();
+        bool is_done = true;
+        if (level != nullptr) {
+            is_done = level->erase_many(plan.erased_names());
+            for (const auto& each : plan.keys) {
+                is_done = (!each.keeps_reserve || level->expire(each.name)) && is_done;
+            }
+        }
+        core.change_local(plan);
+        for (const std::string& what : plan.marks) {
+            is_done = mark(core, what) == reach::acknowledged && is_done;
+        }
+        if (level != nullptr) {
+            for (const auto& each : plan.keys) {
+                is_done = level->announce(each.what(), each.text) && is_done;
+            }
+        }
+        return reach_of(is_done);
+    }
+
+    static awaitable<reach> async_commit(core_ptr core, collected_changes<K> changes) {
+        const auto plan = core->plan(std::move(changes));
+        const auto level = core->remote();
+        bool is_done = true;
+        if (level != nullptr) {
+            auto names = plan.erased_names();
+            is_done = co_await level->async_erase_many(std::move(names));
+            for (const auto& each : plan.keys) {
+                if (each.keeps_reserve) {
+                    const bool is_expired = co_await level->async_expire(each.name);
+                    is_done = is_done && is_expired;
+                }
+            }
+        }
+        core->change_local(plan);
+        for (const std::string& what : plan.marks) {
+            const reach marked = co_await async_mark(core, what);
+            is_done = is_done && marked == reach::acknowledged;
+        }
+        if (level != nullptr) {
+            for (const auto& each : plan.keys) {
+                const bool is_told = co_await level->async_announce(each.what(), each.text);
+                is_done = is_done && is_told;
+            }
+        }
+        co_return reach_of(is_done);
+    }
+
     /// What is written remotely is stamped with the marks known, so they are to be known.
     static void prepare(Core& core) {
         if (core.remote() != nullptr && core.remote()->has_store()) {

@@ -64,6 +64,7 @@ public:
         leader,        ///< Made it; its interest counts from then on, so that guests who come and go
                        ///< before it has joined do not stop the flight.
         loader_owner,  ///< A leader whose call must not return before the loader has ended.
+        co_owner,      ///< A guest of whose call the same holds: one of several that a loader serves.
     };
 
     /// `deadline`: when everybody's patience ends, on the scheduler's time line.

@@ -22,6 +22,13 @@ namespace levee::cache_detail {
 template <class K, class Flight, class Hash, class Eq>
 class flight_table {
 public:
+    struct mixed_hash {
+        Hash hash{};
+        std::size_t operator()(const K& key) const {
+            return static_cast<std::size_t>(finalised_hash(hash, key));
+        }
+    };
+
     struct found {
         std::shared_ptr<Flight> flight;
         bool leads;  ///< Made by this call: the caller has to run it.
@@ -130,13 +137,6 @@ public:
     }
 
 private:
-    struct mixed_hash {
-        Hash hash{};
-        std::size_t operator()(const K& key) const {
-            return static_cast<std::size_t>(finalised_hash(hash, key));
-        }
-    };
-
     struct alignas(64) shard {
         std::mutex mutex;  // guards all below
         std::unordered_map<K, std::shared_ptr<Flight>, mixed_hash, Eq> attached;

@@ -3,8 +3,10 @@
 ///   what is held                       in error back-off    answer
 ///   ─────────────────────────────────────────────────────────────────────────────────────────
 ///   nothing, or past stale_until       -                    absent
-///   suspect, within the grace          -                    reserve   (asks the remote level first)
-///   suspect, beyond it                 -                    absent
+///   suspect, within life and grace     -                    reserve   (the remote level is asked; stands in
+///                                                                      if that does not answer)
+///   suspect, within life, beyond grace -                    absent
+///   suspect, past its life             -                    reserve   (loaded; answers if that fails)
 ///   negative, within its life          -                    fresh
 ///   negative, past it                  -                    absent
 ///   value, within its life             -                    fresh
@@ -40,6 +42,12 @@ struct held_entry {
     bool is_negative = false;
     bool is_suspect = false;
     time_point suspect_until{};  ///< Of a suspect one: when its grace ends.
+
+    /// It is not known to be out of date, only not known to be right. What has expired, or was made to, has
+    /// no grace: its source is asked.
+    [[nodiscard]] bool has_grace(time_point now) const noexcept {
+        return is_suspect && now < times.fresh_until && now < suspect_until;
+    }
 };
 
 /// `draw` in [0, 1) is the chance for probabilistic refreshing.

@@ -30,6 +30,15 @@ struct loader_kind {
     }
 };
 
+/// Throws std::invalid_argument without the executor that a caller who must not block needs.
+template <class Options>
+void check_executors(const Options& options, loader_kind kind) {
+    if (kind.is_coroutine ? !options.executor : !options.blocking_executor) {
+        missing_executor(options.name, kind.is_coroutine ? "executor" : "blocking_executor",
+                         kind.is_coroutine ? "a coroutine loader" : "an asynchronous caller's plain loader");
+    }
+}
+
 /// Runs a load and ends its flight. The core is held weakly: a cache destroyed meanwhile is not touched.
 template <class Core>
 class load_runner {
@@ -126,14 +135,28 @@ private:
     flight_ptr flight_;
 };
 
+/// What an asynchronous caller does with the flight that he made or found: it runs, and ends, on executors.
+struct on_executors {
+    loader_kind kind{};
+
+    template <class Core>
+    void lead(const std::shared_ptr<Core>& core, typename Core::flight_ptr flight) const noexcept {
+        load_runner<Core>::start(core, std::move(flight), kind.is_coroutine);
+    }
+    template <class Core>
+    void follow(const typename Core::flight_ptr& flight) const noexcept {
+        flight->watch_deadline();
+    }
+};
+
 /// Loads anew while the caller goes on with what there is. What cannot be begun is left to the next caller.
-template <class Core, class Make>
+template <class Core, class Make, class Driver>
 void refresh_in_background(const std::shared_ptr<Core>& core, const typename Core::key_type& key,
-                           loader_kind kind, Make& make) noexcept {
+                           const Driver& driver, Make& make) noexcept {
     try {
         auto [awaited, leads] = core->flights().find_or_lead(key, make);
         if (leads) {
-            load_runner<Core>::start(core, awaited, kind.is_coroutine);
+            driver.lead(core, awaited);
         }
     } catch (...) {  // NOLINT(bugprone-empty-catch): closed, or out of memory
     }
@@ -151,7 +174,7 @@ template <class Core, class V, class Make>
         return true;
     }
     if (kind.runs_in_background(core->options())) {
-        refresh_in_background(core, key, kind, make);
+        refresh_in_background(core, key, on_executors{kind}, make);
         return true;
     }
     return !may_wait || core->flights().find(key) != nullptr;
@@ -222,19 +245,14 @@ std::optional<V> load_blocking(const std::shared_ptr<Core>& core, const typename
 /// The asynchronous driver. `outer`: the flight whose loader asks, null if none. `make()` makes the flight.
 /// Completes on the handler's executor, never inside this call. Once the waiter has joined, the operation
 /// may complete on another thread and free what it was begun with: from there on nothing of the caller's
-/// is touched, which is why `core` comes by value.
-template <class Core, class V, class Make, class Handler>
+/// is touched, which is why `core` comes by value. `driver`: as `on_executors`.
+template <class Core, class V, class Make, class Driver, class Handler>
 void load_async(std::shared_ptr<Core> core, const typename Core::key_type& key, loader_kind kind,
-                const std::shared_ptr<flight>& outer, Make& make, found<V> it, Handler handler) {
+                const std::shared_ptr<flight>& outer, Make& make, const Driver& driver, found<V> it,
+                Handler handler) {
     using waiter_type = async_waiter<typename Core::key_type, V, Handler>;
     auto waiter = std::make_unique<waiter_type>(std::move(handler), std::move(it));
     try {
-        const auto& options = core->options();
-        if (kind.is_coroutine ? !options.executor : !options.blocking_executor) {
-            missing_executor(
-                options.name, kind.is_coroutine ? "executor" : "blocking_executor",
-                kind.is_coroutine ? "a coroutine loader" : "an asynchronous caller's plain loader");
-        }
         for (;;) {
             auto [awaited, leads] = core->flights().find_or_lead(key, make);
             std::optional<load_runner<Core>> runner;  // ends the flight should anything below throw
@@ -249,10 +267,10 @@ void load_async(std::shared_ptr<Core> core, const typename Core::key_type& key, 
                 static_cast<void>(waiter.release());  // the flight's now; it may be finished any moment
                 if (leads) {
                     runner->dismiss();
-                    load_runner<Core>::start(core, awaited, kind.is_coroutine);
+                    driver.lead(core, awaited);
                 } else {
                     core->count_join();
-                    awaited->watch_deadline();
+                    driver.template follow<Core>(awaited);
                 }
                 return;
             }
@@ -263,7 +281,7 @@ void load_async(std::shared_ptr<Core> core, const typename Core::key_type& key, 
                 return;
             }
             if (leads) {
-                throw error(awaited->has_expired() ? errc::timeout : errc::closed, options.name);
+                throw error(awaited->has_expired() ? errc::timeout : errc::closed, core->options().name);
             }
             core->flights().detach(*awaited, false);
         }
@@ -271,6 +289,20 @@ void load_async(std::shared_ptr<Core> core, const typename Core::key_type& key, 
         waiter->unprepare();
         post_completion<V>(waiter->take_handler(), std::current_exception(), std::nullopt);
     }
+}
+
+/// The same with a loader, or a source, that executors run.
+template <class Core, class V, class Make, class Handler>
+void load_on_executors(const std::shared_ptr<Core>& core, const typename Core::key_type& key,
+                       loader_kind kind, const std::shared_ptr<flight>& outer, Make& make, found<V> it,
+                       Handler handler) {
+    try {
+        check_executors(core->options(), kind);
+    } catch (...) {
+        post_completion<V>(std::move(handler), std::current_exception(), std::nullopt);
+        return;
+    }
+    load_async<Core, V>(core, key, kind, outer, make, on_executors{kind}, std::move(it), std::move(handler));
 }
 
 }  // namespace levee::cache_detail

@@ -49,6 +49,16 @@ public:
     std::uint64_t reserve_version = 0;
 
 protected:
+    /// What a source is asked, with what is held in reserve.
+    [[nodiscard]] load_request<K, V> request() const {
+        load_request<K, V> wanted{.key = key};
+        if (reserve_value) {
+            wanted.stale = std::make_shared<const V>(*reserve_value);
+            wanted.stale_version = reserve_version;
+        }
+        return wanted;
+    }
+
     void load(load_context& context) final { answer = run(context); }
     [[nodiscard]] boost::asio::awaitable<void> async_load(load_context& context) final {
         answer = co_await run_async(context);
@@ -155,22 +165,18 @@ public:
     source_flight(K the_key, std::shared_ptr<source<K, V>> from, flight_setup setup)
         : load_flight<K, V>(std::move(the_key), std::move(setup)), from_(std::move(from)) {}
 
-    [[nodiscard]] loaded<V> run(load_context& /*context*/) override { return only(from_->load(request())); }
+    [[nodiscard]] loaded<V> run(load_context& /*context*/) override { return only(from_->load(requests())); }
 
     [[nodiscard]] boost::asio::awaitable<loaded<V>> run_async(load_context& /*context*/) override {
-        auto wanted = request();
+        auto wanted = requests();
         auto answers = co_await from_->async_load(std::move(wanted));
         co_return only(std::move(answers));
     }
 
 private:
-    [[nodiscard]] std::vector<load_request<K, V>> request() const {
+    [[nodiscard]] std::vector<load_request<K, V>> requests() const {
         std::vector<load_request<K, V>> one;
-        one.push_back({.key = this->key});
-        if (this->reserve_value) {
-            one.back().stale = std::make_shared<const V>(*this->reserve_value);
-            one.back().stale_version = this->reserve_version;
-        }
+        one.push_back(this->request());
         return one;
     }
 

@@ -111,6 +111,14 @@ protected:
     /// Writes the result's value.
     virtual void encode(bytes& to) = 0;
 
+    /// Another process loads: this load waits for it, and may never be needed. May be called repeatedly.
+    virtual void on_waiting() noexcept {}
+    /// The load is to run without a lease. True: whoever runs it sees to its place at the gate.
+    [[nodiscard]] virtual bool shares_place() noexcept { return false; }
+
+    /// Until `wake`. Spurious returns are possible.
+    [[nodiscard]] boost::asio::awaitable<void> async_wait_for_news(bool by_timer);
+
     void on_stopping() noexcept override {
         wake_up_->notify();
         asio_flight::on_stopping();

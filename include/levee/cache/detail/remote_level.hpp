@@ -85,6 +85,10 @@ public:
     // Reading and filling. Keys as `name_of` gave them; empty ones get no answer.
     [[nodiscard]] std::optional<std::optional<remote_entry>> get(const std::string& key);
     [[nodiscard]] awaitable<std::optional<std::optional<remote_entry>>> async_get(std::string key);
+    /// Of many in one question; in the order of the keys.
+    using entries = std::vector<std::optional<remote_entry>>;
+    [[nodiscard]] std::optional<entries> get_many(std::vector<std::string> keys);
+    [[nodiscard]] awaitable<std::optional<entries>> async_get_many(std::vector<std::string> keys);
     [[nodiscard]] std::optional<lease_answer> lease(const std::string& key, bool even_if_fresh);
     [[nodiscard]] awaitable<std::optional<lease_answer>> async_lease(std::string key, bool even_if_fresh);
     [[nodiscard]] std::optional<bool> fill(const std::string& key, std::uint64_t token, remote_entry entry);
@@ -102,6 +106,8 @@ public:
     [[nodiscard]] awaitable<std::optional<bool>> async_put_if_newer(std::string key, remote_entry entry);
     [[nodiscard]] bool erase(const std::string& key);
     [[nodiscard]] awaitable<bool> async_erase(std::string key);
+    [[nodiscard]] bool erase_many(const std::vector<std::string>& keys);
+    [[nodiscard]] awaitable<bool> async_erase_many(std::vector<std::string> keys);
     [[nodiscard]] bool expire(const std::string& key);
     [[nodiscard]] awaitable<bool> async_expire(std::string key);
     [[nodiscard]] std::optional<std::uint64_t> begin_write(const std::string& key);
@@ -112,6 +118,9 @@ public:
     /// errc::unavailable from a store that has no marks.
     [[nodiscard]] bool mark(const std::string& what);
     [[nodiscard]] awaitable<bool> async_mark(std::string what);
+
+    /// Throws errc::unavailable if the store has no marks.
+    void check_marks() const;
 
     /// Tells the peers; what does not get on its way is told later. `key` is the text of the user's key.
     /// False: not told yet.
@@ -141,12 +150,15 @@ private:
     [[nodiscard]] bool marks_are_due() const noexcept;
     [[nodiscard]] bool learn(const std::optional<remote_marks>& read, time_point began, std::uint64_t gaps);
     bool confirmed(bool was_told, const std::string& key);
+    [[nodiscard]] std::vector<std::string> readable(std::vector<std::string>& keys);
+    [[nodiscard]] static std::optional<entries> in_order(const std::vector<std::string>& keys,
+                                                         std::optional<entries> answers, std::size_t asked);
+    [[nodiscard]] bool confirmed(bool was_told, const std::vector<std::string>& keys);
     [[nodiscard]] backplane_message message(change what, std::string name, std::uint64_t count) const;
     void keep_telling();
     [[nodiscard]] static awaitable<void> tell_until_empty(std::shared_ptr<remote_level> self);
     [[nodiscard]] awaitable<bool> tell(outbox::letter letter);
     [[nodiscard]] awaitable<bool> async_publish(backplane_message message);
-    void check_marks() const;
     void learn_mark(const std::string& what, std::uint64_t number);
     void forget_marks() noexcept;
 

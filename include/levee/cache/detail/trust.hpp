@@ -56,11 +56,12 @@ public:
         return standing::trusted;
     }
 
-    /// Until when a suspect entry may stand in.
+    /// Until when a suspect entry may stand in: the grace begins with the last gap or when the link was last
+    /// seen to work, whichever is later.
     [[nodiscard]] time_point suspect_until() const noexcept {
         const time_point since{duration(suspect_since_.load(std::memory_order_relaxed))};
-        const time_point link{duration(link_until_.load(std::memory_order_relaxed))};
-        return after((std::max)(since, link == (time_point::max)() ? since : link), grace_);
+        const time_point worked{duration(worked_until_.load(std::memory_order_relaxed))};
+        return after((std::max)(since, worked), grace_);
     }
 
     /// Messages may have been missed: all that is held has become suspect.
@@ -97,6 +98,7 @@ private:
     mark_table marks_{};
     std::atomic<std::uint32_t> epoch_{1};
     mutable std::atomic<time_point::rep> link_until_{(time_point::min)().time_since_epoch().count()};
+    mutable std::atomic<time_point::rep> worked_until_{0};  // 0: not looked at yet
     std::atomic<time_point::rep> suspect_since_{0};
 };
 

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "levee/async/scheduler.hpp"
@@ -27,7 +28,18 @@ public:
                                                                        std::shared_ptr<async::scheduler> time,
                                                                        time_point until);
 
+    /// For as long as it takes. Whoever waits so is to be notified in the end, come what may, as `notify_at`
+    /// does: nothing else frees the coroutine, and what it holds. Cancelled (terminal), it throws.
+    [[nodiscard]] static boost::asio::awaitable<void> async_wait(std::shared_ptr<wake_up> self);
+
+    /// Notifies at that time, if this object still exists then.
+    void notify_at(const std::shared_ptr<async::scheduler>& time, time_point when);
+
 private:
+    [[nodiscard]] static boost::asio::awaitable<void> ring(std::weak_ptr<wake_up> bell,
+                                                           std::shared_ptr<async::scheduler> time,
+                                                           time_point when);
+
     struct sleeper {
         virtual ~sleeper() = default;
         virtual void wake(bool is_cancelled) noexcept = 0;

@@ -24,6 +24,7 @@ public:
     void leave() noexcept;
     void close() noexcept;  ///< The caller must not be inside.
     void open() noexcept;
+    [[nodiscard]] bool is_closed() const noexcept { return closed_.load(); }
 
 private:
     std::atomic<std::uint32_t> inside_{
@@ -75,6 +76,13 @@ private:
 class reservation {
 public:
     explicit reservation(budget& from) noexcept;
+
+    /// One that is not inside the gate, for an insert that is done under one shard's lock: it looks whether
+    /// the gate is closed once it has the lock, and gives back before it unlocks. So whoever works alone
+    /// sees, shard by shard, all that there is.
+    struct under_one_lock {};
+    reservation(budget& from, under_one_lock) noexcept : budget_(from), is_inside_(false) {}
+
     ~reservation();
     reservation(const reservation&) = delete;
     reservation& operator=(const reservation&) = delete;
@@ -91,11 +99,13 @@ public:
     void work_alone() noexcept;
     [[nodiscard]] bool is_alone() const noexcept { return alone_; }
 
-private:
+    /// Gives back what was not spent.
     void give_back() noexcept;
 
+private:
     budget& budget_;
     room mine_{};
+    bool is_inside_ = true;  // the gate
     bool alone_ = false;
 };
 

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -13,39 +14,52 @@
 #include <vector>
 
 #include "levee/core/clock.hpp"
+#include "levee/core/epoch.hpp"
 #include "levee/core/hash.hpp"
+#include "levee/core/thread_slots.hpp"
 #include "levee/local/cache_stats.hpp"
 #include "levee/local/detail/option_checks.hpp"
 #include "levee/local/detail/shard.hpp"
 #include "levee/local/fill_lease.hpp"
+#include "levee/local/key_hash.hpp"
 #include "levee/local/local_cache_options.hpp"
 
 namespace levee::local_detail {
 
+/// Reading takes no lock and writes nothing that threads share, but for the first mark of a use that the
+/// policy has not seen yet. Writing takes one shard's lock.
+///
 /// Lock order: the insert gate before a shard's mutex; never two shards at once; a flight's mutex alone.
 /// Under a shard's mutex run Eq, allocation, and no other code of the user.
 template <class K, class V, class Hash, class Eq>
 class engine {
 public:
     using shard_type = shard<K, V, Eq>;
-    using entry_type = entry<K, V>;
-    using entry_ptr = std::shared_ptr<entry_type>;
+    using draft_type = draft<K, V>;
     using gone_list = removals<K, V>;
     using options_type = local_cache_options<K, V>;
 
     engine(options_type options, Hash hash, Eq equal);
 
-    // Reading: null is a miss.
-    template <class Q>
-    [[nodiscard]] entry_ptr find(const Q& key) {
-        return find(probe(key), now());
+    // Reading: `look(const V&)` is called if there is a live value, pinned, and true returned.
+    template <class Q, class Look>
+    LEVEE_LOOK_UP bool find(const Q& key, Look&& look) {
+        return find(probe(key), [this] { return now(); }, look);
+    }
+    template <class Q, class Look>
+    LEVEE_LOOK_UP bool find(const Q& key, time_point at, Look&& look) {
+        return find(probe(key), [at] { return count_of(at); }, look);
+    }
+    template <class Q, class Look>
+    bool find(const Q& key, key_hash known, Look&& look) {
+        return find(by_key<Q, Eq>{known.value, key, equal_}, [this] { return now(); }, look);
     }
     template <class Q>
-    [[nodiscard]] entry_ptr find(const Q& key, time_point at) {
-        return find(probe(key), at);
+    [[nodiscard]] key_hash hash(const Q& key) const {
+        return {hash_of(key)};
     }
-    template <class Q>
-    [[nodiscard]] entry_ptr peek(const Q& key) const;
+    template <class Q, class Look>
+    bool peek(const Q& key, Look&& look) const;
     template <class F>
     void for_each(F& f) const;
 
@@ -70,60 +84,102 @@ public:
     void abandon(fill_lease lease) noexcept;
 
     [[nodiscard]] cache_stats stats() const;
+    [[nodiscard]] replacement_report replacement() const;
+    [[nodiscard]] std::optional<double> estimated_hit_ratio_at(std::size_t entries) const;
     [[nodiscard]] room held() const noexcept { return budget_.held(); }
+    [[nodiscard]] std::vector<std::pair<K, V>> ordered(bool hottest_first, std::size_t count) const;
+    template <class Encode>
+    void snapshot(std::ostream& out, Encode& encode) const;
+    template <class Decode>
+    std::size_t restore(std::istream& in, Decode& decode);
+    [[nodiscard]] std::size_t memory_usage() const;
+    [[nodiscard]] bool is_consistent() const;
 
 private:
     enum class outcome : std::uint8_t { stored, refused, unwanted };
+    enum class attempt : std::uint8_t { stored, unwanted, no_room, stalled, hopeless, busy };
+
+    /// What look-ups count, a cell a thread.
+    struct looked_up {
+        std::atomic<std::uint64_t> hits{0}, misses{0};
+    };
 
     [[nodiscard]] checked_options checked() const noexcept;
-    [[nodiscard]] time_point now() const noexcept { return clock_->now(); }
+    [[nodiscard]] shard_setup setup_of_shards() const noexcept;
+    [[nodiscard]] static std::int64_t count_of(time_point at) noexcept {
+        return at.time_since_epoch().count();
+    }
+    [[nodiscard]] std::int64_t now() const noexcept { return count_of(clock_->now()); }
+    /// The time for what is written: nobody asks it unless something ends.
+    [[nodiscard]] std::int64_t now_for_writing(std::optional<duration> ttl) noexcept;
+    [[nodiscard]] std::int64_t now_if_anything_ends() const noexcept {
+        return anything_ends_.load(std::memory_order_relaxed) ? now() : 0;
+    }
     [[nodiscard]] gone_list gone() const noexcept { return {options_.on_removal, listener_failures_}; }
     [[nodiscard]] shard_type& shard_of(std::uint64_t hash) const noexcept {
-        return shards_[shard_bits_ == 0 ? 0 : hash >> (64 - shard_bits_)];
+        return *shards_[shard_bits_ == 0 ? 0 : hash >> (64 - shard_bits_)];
+    }
+    /// What every part of this cache takes for the key's hash. Other caches, and other runs, have others: who
+    /// chooses keys cannot choose what collides in the index or in the policy's memory.
+    template <class Q>
+    [[nodiscard]] std::uint64_t hash_of(const Q& key) const {
+        __extension__ using u128 = unsigned __int128;
+        const u128 product = static_cast<u128>(finalised_hash(hash_, key) ^ seed_) * multiplier_;
+        return static_cast<std::uint64_t>(product >> 64) ^ static_cast<std::uint64_t>(product);
     }
     template <class Q>
     [[nodiscard]] by_key<Q, Eq> probe(const Q& key) const {
-        return {finalised_hash(hash_, key), key, equal_};
+        return {hash_of(key), key, equal_};
     }
 
-    // `item` was used.
-    void touch_locked(entry_type& item, time_point at) const noexcept {
-        item.referenced = true;
-        set_idle_end_locked(item, at);
-    }
-    void set_idle_end_locked(entry_type& item, time_point at) const noexcept {
-        const duration idle = options_.time_to_idle;
-        const bool idles = idle != duration::zero() && idle != (duration::max)();
-        const time_point idle_ends = idles ? after(at, idle) : (time_point::max)();
-        item.ends = idle_ends < item.life_ends ? idle_ends : item.life_ends;
-    }
+    /// Calls `look(value, place)`, or with `life` and `use` if entries have them, on the entry, pinned,
+    /// whether it has expired or not; `use` is null if it is not kept.
+    template <class Q, class Look>
+    LEVEE_LOOK_UP bool with_entry(const by_key<Q, Eq> wanted, Look&& look) const;
 
+    template <class Q, class Now, class Look>
+    LEVEE_LOOK_UP bool find(const by_key<Q, Eq> wanted, Now at, Look& look);
+    /// Whether an entry of these times has ended; `use` may be null if there is no time to idle.
+    [[nodiscard]] bool has_ended(std::int64_t life, std::int64_t* use, std::int64_t at) const noexcept;
+    [[nodiscard]] bool holds_pair(const shard_type& here, entry_id id, const K& key, const V& value) const;
+    LEVEE_LOOK_UP void count_look_up(std::atomic<std::uint64_t> looked_up::* what) noexcept;
+    [[gnu::noinline]] void count_without_cell(std::atomic<std::uint64_t> looked_up::* what) noexcept;
     template <class Q>
-    [[nodiscard]] entry_ptr find(const by_key<Q, Eq>& wanted, time_point at);
+    [[gnu::noinline]] void remove_expired(const by_key<Q, Eq>& wanted, std::int64_t at);
 
     // The live entry; an expired one is removed and is none.
     template <class Q>
-    [[nodiscard]] entry_ptr live_locked(shard_type& where, const by_key<Q, Eq>& wanted, time_point at,
-                                        gone_list& gone);
+    [[nodiscard]] entry_id live_locked(shard_type& where, const by_key<Q, Eq>& wanted, std::int64_t at,
+                                       gone_list& gone);
 
-    [[nodiscard]] entry_ptr make_entry(std::uint64_t hash, K key, V value) const;
+    [[nodiscard]] draft_type make_draft(std::uint64_t hash, K key, V value) const;
 
     // Stores `fresh` if `wanted(shard, old)`, asked under the lock, still says so when there is room; `old`
-    // is the live entry of its key or null.
+    // is the live entry of its key or `no_entry`.
     template <class Wanted>
-    outcome install(const entry_ptr& fresh, std::optional<duration> ttl, Wanted wanted, gone_list& gone);
+    outcome install(draft_type& fresh, std::optional<duration> ttl, Wanted wanted, gone_list& gone);
     template <class Wanted>
-    outcome try_install(reservation& held, room& need, const entry_ptr& fresh, std::optional<duration> ttl,
-                        Wanted& wanted, gone_list& gone);
+    attempt try_install(reservation& held, room& need, draft_type& fresh, std::optional<duration> ttl,
+                        Wanted& wanted, gone_list& gone, bool under_one_lock);
+    [[nodiscard]] bool wait_for_readers(shard_type& here, unsigned& patience) noexcept;
     template <class Wanted>
-    outcome refuse(const entry_ptr& fresh, Wanted& wanted, gone_list& gone);
+    outcome refuse(draft_type& fresh, Wanted& wanted, gone_list& gone);
     bool evict_elsewhere(reservation& held, room need, const shard_type& here, gone_list& gone);
 
     void shrink(gone_list& gone);
-    void sweep(shard_type& where, time_point at, gone_list& gone);
-    [[nodiscard]] std::vector<entry_ptr> snapshot(shard_type& where, bool voids_pending) const;
+    bool expire_all(shard_type& where, std::int64_t at, gone_list& gone, reservation* held);
+    template <class Visit>
+    void visit_all(shard_type& where, Visit&& visit) const;
+
+    class kept_entry;
+    [[nodiscard]] std::vector<kept_entry> ordered_in(shard_type& where, bool hottest_first,
+                                                     std::size_t count) const;
+    template <class Visit>
+    void visit_ordered(bool hottest_first, std::size_t count, Visit&& visit) const;
 
     class compute_watch;
+    template <class Q, class Look>
+    bool use_quietly(const by_key<Q, Eq>& wanted, Look& look) const;
     template <class Make>
     [[nodiscard]] V lead(const by_key<K, Eq>& wanted, flight& loading, std::uint64_t lease, Make& make,
                          gone_list& gone);
@@ -139,9 +195,15 @@ private:
     [[no_unique_address]] const Hash hash_;
     [[no_unique_address]] const Eq equal_;
     const levee::clock* const clock_;
+    const std::int64_t time_to_idle_;  // `never`: there is none
+    const std::uint64_t seed_ = random_seed();
+    const std::uint64_t multiplier_ = random_seed() | 1;
     const std::size_t shard_total_;
     const unsigned shard_bits_;
-    const std::unique_ptr<shard_type[]> shards_;
+    std::vector<std::unique_ptr<shard_type>> shards_{};
+    thread_cells<looked_up> looked_up_{};
+    looked_up looked_up_without_cell_{};
+    std::atomic<bool> anything_ends_;  // relaxed: set before the first entry that ends, under its lock
     budget budget_;
     mutable std::atomic<std::uint64_t> listener_failures_{0};
 };
@@ -151,3 +213,4 @@ private:
 #include "levee/local/detail/engine_compute.hpp"
 #include "levee/local/detail/engine_entries.hpp"
 #include "levee/local/detail/engine_install.hpp"
+#include "levee/local/detail/engine_order.hpp"

@@ -13,40 +13,65 @@ template <class Make>
 V engine<K, V, Hash, Eq>::get_or_compute(const K& key, Make& make) {
     auto removed = gone();
     const by_key<K, Eq> wanted = probe(key);
-    if (const entry_ptr hit = find(wanted, now())) {
-        return hit->value;
+    std::optional<V> hit;
+    const auto copy = [&hit](const V& value) { hit.emplace(value); };
+    if (find(wanted, [this] { return now(); }, copy)) {
+        return *std::move(hit);
     }
     refuse_recursion(wanted);
 
     // Allocated and copied before the lock, though some calls will find that they need neither.
     const auto spare = std::make_shared<pending<K>>(wanted.hash, key);
     auto loading = std::make_shared<flight>();
-    entry_ptr late_hit;
     std::uint64_t lease = 0;  // not zero: this call leads
-    {
-        const time_point at = now();
-        shard_type& here = shard_of(wanted.hash);
-        const std::lock_guard lock(here.mutex);
-        late_hit = live_locked(here, wanted, at, removed);  // stored since the first look
-        if (late_hit) {
-            touch_locked(*late_hit, at);
-        } else if (pending<K>& work = here.pending_locked(spare, equal_); work.loading) {
-            loading = work.loading;
-            ++here.stats.joined;
-        } else {
-            work.loading = loading;
-            lease = work.lease = ++here.last_lease;
-            ++here.stats.loads;
+    for (;;) {
+        {
+            const std::int64_t at = now_if_anything_ends();
+            shard_type& here = shard_of(wanted.hash);
+            const std::lock_guard lock(here.mutex);
+            if (const entry_id late_hit = live_locked(here, wanted, at, removed); late_hit == no_entry) {
+                if (pending<K>& work = here.pending_locked(spare, equal_); work.loading) {
+                    loading = work.loading;
+                    ++loading->waiters;
+                    ++here.stats.joined;
+                } else {
+                    work.loading = loading;
+                    lease = work.lease = ++here.last_lease;
+                    ++here.stats.loads;
+                }
+                break;
+            }
         }
-    }
-    if (late_hit) {
-        return late_hit->value;
+        if (use_quietly(wanted, copy)) {  // stored since the first look
+            return *std::move(hit);
+        }
     }
     if (lease != 0) {
         return lead(wanted, *loading, lease, make, removed);
     }
-    const std::shared_ptr<entry_base> made = loading->wait(options_.compute_timeout);
-    return static_cast<const entry_type&>(*made).value;
+    const std::shared_ptr<const void> made = loading->wait(options_.compute_timeout);
+    return *static_cast<const V*>(made.get());
+}
+
+/// As `find`, counted nowhere, and an expired entry is left.
+template <class K, class V, class Hash, class Eq>
+template <class Q, class Look>
+bool engine<K, V, Hash, Eq>::use_quietly(const by_key<Q, Eq>& wanted, Look& look) const {
+    bool is_live = false;
+    const auto see = [&](const V& value, const group_table::place& place, std::int64_t life = never,
+                         std::int64_t* use = nullptr) {
+        const std::int64_t at = now_if_anything_ends();
+        if (has_ended(life, use, at)) {
+            return;
+        }
+        if (time_to_idle_ != never) {
+            std::atomic_ref(*use).store(at, std::memory_order_relaxed);
+        }
+        place.reference();
+        is_live = true;
+        look(value);
+    };
+    return with_entry(wanted, see) && is_live;
 }
 
 template <class K, class V, class Hash, class Eq>
@@ -56,23 +81,29 @@ V engine<K, V, Hash, Eq>::lead(const by_key<K, Eq>& wanted, flight& loading, std
     shard_type& here = shard_of(wanted.hash);
     try {
         const load_scope scope(this, wanted.hash, &wanted.key);
-        entry_ptr fresh;
-        if constexpr (std::is_invocable_v<Make&, const K&>) {
-            fresh = make_entry(wanted.hash, wanted.key, std::invoke(make, wanted.key));
-        } else {
-            fresh = make_entry(wanted.hash, wanted.key, std::invoke(make));
-        }
-        V answer = fresh->value;  // copied first: what throws here fails the flight as a whole
-        const auto lease_stands = [&](shard_type& where, const entry_type*) {
+        const auto run = [&]() -> V {
+            if constexpr (std::is_invocable_v<Make&, const K&>) {
+                return std::invoke(make, wanted.key);
+            } else {
+                return std::invoke(make);
+            }
+        };
+        draft_type fresh = make_draft(wanted.hash, K(wanted.key), run());
+        V answer = fresh.value();  // copied first: what throws here fails the flight as a whole
+        const auto lease_stands = [&](shard_type& where, entry_id) {
             const pending<K>* const work = where.find_pending_locked(wanted);
             return work != nullptr && work->lease == lease;
         };
         install(fresh, std::nullopt, lease_stands, gone);
+        bool is_awaited = false;
         {
             const std::lock_guard lock(here.mutex);
             here.end_flight_locked(wanted.hash, loading);  // if it is still there: it was not stored
+            is_awaited = loading.waiters != 0;
         }
-        loading.succeed(fresh);
+        if (is_awaited) {
+            loading.succeed(std::make_shared<const V>(answer));
+        }
         return answer;
     } catch (...) {
         {
@@ -120,28 +151,33 @@ std::optional<V> engine<K, V, Hash, Eq>::compute(const K& key, F& f) {
     shard_type& here = shard_of(wanted.hash);
     const compute_watch watch(here, std::make_shared<pending<K>>(wanted.hash, key), equal_);
     for (;;) {
-        entry_ptr base;
         std::uint64_t writes_seen = 0;
         {
-            const time_point at = now();
             const std::lock_guard lock(here.mutex);
-            base = live_locked(here, wanted, at, removed);
             writes_seen = watch.writes_locked();
         }
+        // Read after that: if it is newer than `writes_seen`, f runs once more.
+        std::optional<V> base;
+        peek(wanted.key, [&base](const V& value) { base.emplace(value); });
+        const bool had_one = base.has_value();
         std::optional<V> answer;
         {
             const load_scope scope(this, wanted.hash, &wanted.key);
-            answer = std::invoke(f, base ? std::optional<V>(base->value) : std::optional<V>());
+            answer = std::invoke(f, std::move(base));
             if (scope.wrote_own_key) {
                 throw_recursive_load();  // running it again would never end
             }
         }
-        const auto is_unchanged = [&](shard_type&, const entry_type* old) {
-            return watch.writes_locked() == writes_seen && old == base.get();
+        const auto is_unchanged = [&](shard_type&, entry_id old) {
+            return watch.writes_locked() == writes_seen && (old != no_entry) == had_one;
         };
-        const bool is_done = answer ? install(make_entry(wanted.hash, key, *answer), std::nullopt,
-                                              is_unchanged, removed) != outcome::unwanted
-                                    : remove(wanted, is_unchanged, removed);
+        bool is_done = false;
+        if (answer) {
+            draft_type fresh = make_draft(wanted.hash, K(key), V(*answer));
+            is_done = install(fresh, std::nullopt, is_unchanged, removed) != outcome::unwanted;
+        } else {
+            is_done = remove(wanted, is_unchanged, removed);
+        }
         if (is_done) {
             return answer;
         }
@@ -153,15 +189,16 @@ template <class K, class V, class Hash, class Eq>
 template <class Wanted>
 bool engine<K, V, Hash, Eq>::remove(const by_key<K, Eq>& key, Wanted wanted, gone_list& gone) {
     shard_type& here = shard_of(key.hash);
-    const time_point at = now();
+    const std::int64_t at = now_if_anything_ends();
     const std::lock_guard lock(here.mutex);
-    const entry_ptr old = live_locked(here, key, at, gone);
-    if (!wanted(here, old.get())) {
+    here.bury_locked(gone, false);
+    const entry_id old = live_locked(here, key, at, gone);
+    if (!wanted(here, old)) {
         return false;
     }
     here.void_pending_locked(key, this);
-    if (old) {
-        budget_.give(here.unlink_locked(*old, removal_cause::invalidated, gone));
+    if (old != no_entry) {
+        budget_.give(here.unlink_locked(old, removal_cause::invalidated, gone));
     }
     return true;
 }
@@ -189,13 +226,13 @@ bool engine<K, V, Hash, Eq>::fill(fill_lease lease, K key, V value, std::optiona
     if (ttl) {
         check_ttl(*ttl);
     }
-    const std::uint64_t hash = finalised_hash(hash_, key);
+    const std::uint64_t hash = hash_of(key);
     if (lease.id == 0) {
         return false;
     }
-    const entry_ptr fresh = make_entry(hash, std::move(key), std::move(value));
-    const auto lease_stands = [&](shard_type& where, const entry_type*) {
-        const pending<K>* const work = where.find_pending_locked(by_key<K, Eq>{hash, fresh->key, equal_});
+    draft_type fresh = make_draft(hash, std::move(key), std::move(value));
+    const auto lease_stands = [&](shard_type& where, entry_id) {
+        const pending<K>* const work = where.find_pending_locked(by_key<K, Eq>{hash, fresh.key(), equal_});
         return work != nullptr && work->lease == lease.id;
     };
     return install(fresh, ttl, lease_stands, removed) == outcome::stored;

@@ -1,7 +1,10 @@
 /// Looking up, removing and sweeping. Included by engine.hpp.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <bit>
+#include <cstring>
 
 #include "levee/local/detail/engine.hpp"
 
@@ -13,13 +16,17 @@ engine<K, V, Hash, Eq>::engine(options_type options, Hash hash, Eq equal)
       hash_(std::move(hash)),
       equal_(std::move(equal)),
       clock_(options_.clock != nullptr ? options_.clock : &clock::coarse()),
+      time_to_idle_(options_.time_to_idle == duration::zero() ? never : options_.time_to_idle.count()),
       shard_total_((check_options(checked()), shard_count(checked()))),
       shard_bits_(static_cast<unsigned>(std::countr_zero(shard_total_))),
-      shards_(std::make_unique<shard_type[]>(shard_total_)),
+      anything_ends_(options_.time_to_live != duration::zero() || time_to_idle_ != never),
       budget_(options_.max_entries, options_.max_weight) {
-    splitmix64 seeds(static_cast<std::uint64_t>(now().time_since_epoch().count()));
+    splitmix64 seeds(random_seed());
+    shard_setup setup = setup_of_shards();
+    shards_.reserve(shard_total_);
     for (std::size_t i = 0; i < shard_total_; ++i) {
-        shards_[i].jitter = xoshiro256(seeds());
+        setup.seed = seeds();
+        shards_.push_back(std::make_unique<shard_type>(setup));
     }
 }
 
@@ -36,79 +43,222 @@ checked_options engine<K, V, Hash, Eq>::checked() const noexcept {
 }
 
 template <class K, class V, class Hash, class Eq>
-template <class Q>
-auto engine<K, V, Hash, Eq>::live_locked(shard_type& where, const by_key<Q, Eq>& wanted, time_point at,
-                                         gone_list& gone) -> entry_ptr {
-    const entry_ptr* const known = where.find_locked(wanted);
-    if (known == nullptr) {
-        return nullptr;
+shard_setup engine<K, V, Hash, Eq>::setup_of_shards() const noexcept {
+    using content = slot_index::content;
+    using times = slot_layout::times;
+    const bool lives =
+        options_.time_to_live != duration::zero() && options_.time_to_live != (duration::max)();
+    const times expiry = time_to_idle_ != never ? times::life_and_use : lives ? times::life : times::none;
+    constexpr bool is_small = shard_type::is_small;
+    return {.content = is_small ? content::values : content::pointer,
+            .payload = slot_payload<K, V>(),
+            .expiry = is_small ? expiry : times::none,
+            .has_weights = static_cast<bool>(options_.weigher),
+            .time_to_idle = time_to_idle_,
+            .expected_entries = (options_.max_entries + shard_total_ - 1) / shard_total_,
+            .expected_weight = options_.max_weight / shard_total_,
+            .seed = 0};
+}
+
+template <class K, class V, class Hash, class Eq>
+template <class Q, class Look>
+LEVEE_LOOK_UP bool engine<K, V, Hash, Eq>::with_entry(const by_key<Q, Eq> wanted, Look&& look) const {
+    const shard_type& here = shard_of(wanted.hash);
+    const group_table* table = nullptr;
+    group_table::place found;
+    const auto pinned = epoch::pin();
+    if constexpr (shard_type::is_small) {
+        const auto fits = [&](const std::byte* slot)
+                              LEVEE_INLINE_LAMBDA { return shard_type::holds(slot, wanted); };
+        if (!here.index.find(hash_parts(wanted.hash), fits, found, table)) [[unlikely]] {
+            return false;
+        }
+        if (!table->has_life()) [[likely]] {
+            look(shard_type::small_type::value_in(found.slot).load(std::memory_order_acquire), found);
+            return true;
+        }
+        // The end before the value: the writer stores them the other way round, so a new end is never taken
+        // for that of an old value.
+        const std::int64_t life = table->life(found.slot).load(std::memory_order_acquire);
+        const V value = shard_type::small_type::value_in(found.slot).load(std::memory_order_acquire);
+        look(value, found, life, table->has_use() ? table->use_at(found.slot) : nullptr);
+    } else {
+        const node<K, V>* seen = nullptr;
+        const auto fits = [&](const std::byte* slot) LEVEE_INLINE_LAMBDA {
+            const node_base* const candidate = node_in(slot).load(std::memory_order_acquire);
+            seen = static_cast<const node<K, V>*>(candidate);
+            return candidate->hash == wanted.hash && equal_(seen->key, wanted.key);
+        };
+        if (!here.index.find(hash_parts(wanted.hash), fits, found, table)) [[unlikely]] {
+            return false;
+        }
+        look(seen->value, found, seen->life, &const_cast<node<K, V>*>(seen)->use);
     }
-    if ((*known)->is_expired(at)) {
-        budget_.give(where.unlink_locked(**known, removal_cause::expired, gone));
-        return nullptr;
+    return true;
+}
+
+template <class K, class V, class Hash, class Eq>
+template <class Q, class Now, class Look>
+LEVEE_LOOK_UP bool engine<K, V, Hash, Eq>::find(const by_key<Q, Eq> wanted, Now at, Look& look) {
+    bool is_hit = false;
+    std::int64_t expired_at = never;
+    const auto see = [&](const V& value, const group_table::place& place, std::int64_t life = never,
+                         std::int64_t* use = nullptr) LEVEE_INLINE_LAMBDA {
+        if (life != never || use != nullptr) {
+            if (time_to_idle_ == never && life == never) {
+                // a node that does not end
+            } else if (const std::int64_t when = at(); has_ended(life, use, when)) {
+                expired_at = when;
+                return;
+            } else if (time_to_idle_ != never) {
+                const std::atomic_ref last(*use);
+                if (last.load(std::memory_order_relaxed) < when) {  // at most once a tick of the clock
+                    last.store(when, std::memory_order_relaxed);
+                }
+            }
+        }
+        place.reference();
+        is_hit = true;
+        count_look_up(&looked_up::hits);
+        look(value);
+    };
+    const bool is_there = with_entry(wanted, see);
+    if (is_hit) [[likely]] {
+        return true;
     }
-    return *known;
+    count_look_up(&looked_up::misses);
+    if (is_there) {
+        remove_expired(wanted, expired_at);
+    }
+    return false;
+}
+
+template <class K, class V, class Hash, class Eq>
+LEVEE_LOOK_UP void engine<K, V, Hash, Eq>::count_look_up(
+    std::atomic<std::uint64_t> looked_up::* what) noexcept {
+    if (looked_up* const mine = looked_up_.find_local()) [[likely]] {
+        auto& counter = mine->*what;  // this thread is the only writer
+        counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    } else {
+        count_without_cell(what);
+    }
+}
+
+template <class K, class V, class Hash, class Eq>
+void engine<K, V, Hash, Eq>::count_without_cell(std::atomic<std::uint64_t> looked_up::* what) noexcept {
+    looked_up* const made = looked_up_.try_local();
+    looked_up* const counted = made != nullptr ? made : &looked_up_without_cell_;
+    (counted->*what).fetch_add(1, std::memory_order_relaxed);
+}
+
+template <class K, class V, class Hash, class Eq>
+bool engine<K, V, Hash, Eq>::has_ended(std::int64_t life, std::int64_t* use, std::int64_t at) const noexcept {
+    if (at >= life && life != never) {
+        return true;
+    }
+    if (time_to_idle_ == never) {
+        return false;
+    }
+    const std::int64_t used = std::atomic_ref(*use).load(std::memory_order_relaxed);
+    return at >= used && at - used >= time_to_idle_;
 }
 
 template <class K, class V, class Hash, class Eq>
 template <class Q>
-auto engine<K, V, Hash, Eq>::find(const by_key<Q, Eq>& wanted, time_point at) -> entry_ptr {
+void engine<K, V, Hash, Eq>::remove_expired(const by_key<Q, Eq>& wanted, std::int64_t at) {
     auto removed = gone();
     shard_type& here = shard_of(wanted.hash);
     const std::lock_guard lock(here.mutex);
-    entry_ptr found = live_locked(here, wanted, at, removed);
-    if (found) {
-        touch_locked(*found, at);
-        ++here.stats.hits;
-    } else {
-        ++here.stats.misses;
-    }
-    return found;
+    static_cast<void>(live_locked(here, wanted, at, removed));
 }
 
 template <class K, class V, class Hash, class Eq>
 template <class Q>
-auto engine<K, V, Hash, Eq>::peek(const Q& key) const -> entry_ptr {
-    const auto wanted = probe(key);
-    const time_point at = now();
-    shard_type& here = shard_of(wanted.hash);
-    const std::lock_guard lock(here.mutex);
-    const entry_ptr* const known = here.find_locked(wanted);
-    return known != nullptr && !(*known)->is_expired(at) ? *known : nullptr;
+entry_id engine<K, V, Hash, Eq>::live_locked(shard_type& where, const by_key<Q, Eq>& wanted, std::int64_t at,
+                                             gone_list& gone) {
+    const entry_id known = where.find_locked(wanted);
+    if (known != no_entry && where.is_expired_locked(known, at)) {
+        budget_.give(where.unlink_locked(known, removal_cause::expired, gone));
+        return no_entry;
+    }
+    return known;
 }
 
-/// The live entries of one shard at one moment; `voids_pending`: what is under way is voided at that moment,
-/// too.
 template <class K, class V, class Hash, class Eq>
-auto engine<K, V, Hash, Eq>::snapshot(shard_type& where, bool voids_pending) const -> std::vector<entry_ptr> {
-    std::vector<entry_ptr> items;
-    const time_point at = now();
-    for (std::size_t size = 0;;) {
-        items.reserve(size);  // off the lock; again if the shard has grown meanwhile
-        const std::lock_guard lock(where.mutex);
-        size = where.entries.size();
-        if (size > items.capacity()) {
-            continue;
+template <class Q, class Look>
+bool engine<K, V, Hash, Eq>::peek(const Q& key, Look&& look) const {
+    bool is_live = false;
+    const auto see = [&](const V& value, const group_table::place&, std::int64_t life = never,
+                         std::int64_t* use = nullptr) {
+        if ((life == never && time_to_idle_ == never) || !has_ended(life, use, now())) {
+            is_live = true;
+            look(value);
         }
-        if (voids_pending) {
-            where.void_all_pending_locked();
-        }
-        for (const auto& slot : where.entries) {
-            if (!slot.object->is_expired(at)) {
-                items.push_back(slot.object);
+    };
+    return with_entry(probe(key), see) && is_live;
+}
+
+/// Calls `visit(key, value, id)`, off the lock, for each entry that is live, some at a time.
+template <class K, class V, class Hash, class Eq>
+template <class Visit>
+void engine<K, V, Hash, Eq>::visit_all(shard_type& where, Visit&& visit) const {
+    constexpr std::size_t at_a_time = 32;
+    const std::int64_t at = now_if_anything_ends();
+    using held_type = std::conditional_t<shard_type::is_small, std::optional<std::pair<K, V>>, node_base*>;
+    struct held_entries {
+        std::array<std::pair<entry_id, held_type>, at_a_time> entries{};
+        std::size_t count = 0;
+        ~held_entries() {
+            if constexpr (!shard_type::is_small) {
+                for (std::size_t i = 0; i < count; ++i) {
+                    entries[i].second->holds.fetch_sub(1, std::memory_order_release);
+                }
             }
         }
-        return items;
+    };
+    entry_id next = 0;
+    for (bool is_over = false; !is_over;) {
+        held_entries batch;
+        {
+            const std::lock_guard lock(where.mutex);
+            std::size_t looked_at = 0;
+            for (; batch.count < at_a_time && next < where.index.id_end() && looked_at < 4096;
+                 ++next, ++looked_at) {
+                if (!where.index.is_used(next) || (at != 0 && where.is_expired_locked(next, at))) {
+                    continue;
+                }
+                auto& [id, held] = batch.entries[batch.count];
+                id = next;
+                if constexpr (shard_type::is_small) {
+                    const auto [table, slot] = where.index.find_id(next);
+                    std::byte* const cell = table->slot(slot);
+                    held.emplace(shard_type::small_type::in(cell).key,
+                                 shard_type::small_type::value_in(cell).load(std::memory_order_relaxed));
+                } else {
+                    held = where.node_locked(next);
+                    held->holds.fetch_add(1, std::memory_order_relaxed);
+                }
+                ++batch.count;
+            }
+            is_over = next >= where.index.id_end();
+        }
+        for (std::size_t i = 0; i < batch.count; ++i) {
+            const auto& [id, held] = batch.entries[i];
+            if constexpr (shard_type::is_small) {
+                visit(held->first, held->second, id);
+            } else {
+                const auto& pair = static_cast<const node<K, V>&>(*held);
+                visit(pair.key, pair.value, id);
+            }
+        }
     }
 }
 
 template <class K, class V, class Hash, class Eq>
 template <class F>
 void engine<K, V, Hash, Eq>::for_each(F& f) const {
-    for (std::size_t i = 0; i < shard_total_; ++i) {
-        for (const entry_ptr& item : snapshot(shards_[i], false)) {
-            f(item->key, item->value);
-        }
+    for (const auto& where : shards_) {
+        visit_all(*where, [&](const K& key, const V& value, entry_id) { f(key, value); });
     }
 }
 
@@ -117,15 +267,16 @@ template <class Q>
 bool engine<K, V, Hash, Eq>::invalidate(const Q& key) {
     auto removed = gone();
     const auto wanted = probe(key);
-    const time_point at = now();
+    const std::int64_t at = now_if_anything_ends();
     shard_type& here = shard_of(wanted.hash);
     const std::lock_guard lock(here.mutex);
     here.void_pending_locked(wanted, this);
-    const entry_ptr known = live_locked(here, wanted, at, removed);
-    if (!known) {
+    here.bury_locked(removed, false);
+    const entry_id known = live_locked(here, wanted, at, removed);
+    if (known == no_entry) {
         return false;
     }
-    budget_.give(here.unlink_locked(*known, removal_cause::invalidated, removed));
+    budget_.give(here.unlink_locked(known, removal_cause::invalidated, removed));
     return true;
 }
 
@@ -133,85 +284,189 @@ template <class K, class V, class Hash, class Eq>
 template <class Predicate>
 std::size_t engine<K, V, Hash, Eq>::invalidate_if(Predicate& matches) {
     std::size_t count = 0;
-    for (std::size_t i = 0; i < shard_total_; ++i) {
-        auto removed = gone();
-        shard_type& here = shards_[i];
-        for (const entry_ptr& item : snapshot(here, true)) {
-            if (!matches(item->key, item->value)) {
-                continue;
-            }
+    for (const auto& where : shards_) {
+        shard_type& here = *where;
+        {
             const std::lock_guard lock(here.mutex);
-            if (here.entries.contains(by_address{item->hash, item.get()})) {
-                budget_.give(here.unlink_locked(*item, removal_cause::invalidated, removed));
+            here.void_all_pending_locked();
+        }
+        visit_all(here, [&](const K& key, const V& value, entry_id id) {
+            if (!matches(key, value)) {
+                return;
+            }
+            auto removed = gone();
+            const std::lock_guard lock(here.mutex);
+            if (holds_pair(here, id, key, value)) {
+                budget_.give(here.unlink_locked(id, removal_cause::invalidated, removed));
                 ++count;
             }
-        }
+        });
+        auto removed = gone();
+        const std::lock_guard lock(here.mutex);
+        here.bury_locked(removed, true);
     }
     return count;
 }
 
+/// Whether the entry is still the one that was visited: the same node, or the same bytes.
+template <class K, class V, class Hash, class Eq>
+bool engine<K, V, Hash, Eq>::holds_pair(const shard_type& here, entry_id id, const K& key,
+                                        const V& value) const {
+    if (!here.index.is_used(id)) {
+        return false;
+    }
+    if constexpr (shard_type::is_small) {
+        const auto [table, slot] = here.index.find_id(id);
+        std::byte* const cell = table->slot(slot);
+        const V now_there = shard_type::small_type::value_in(cell).load(std::memory_order_relaxed);
+        return equal_(shard_type::small_type::in(cell).key, key) &&
+               std::memcmp(&now_there, &value, sizeof(V)) == 0;
+    } else {
+        return &static_cast<const node<K, V>*>(here.node_locked(id))->value == &value;
+    }
+}
+
 template <class K, class V, class Hash, class Eq>
 void engine<K, V, Hash, Eq>::clear() {
-    for (std::size_t i = 0; i < shard_total_; ++i) {
-        auto removed = gone();
-        keyed_set<entry_type> all;
-        shard_type& here = shards_[i];
-        {
+    constexpr std::size_t at_a_time = 256;
+    for (const auto& where : shards_) {
+        shard_type& here = *where;
+        entry_id next = 0;
+        for (bool is_first = true, is_over = false; !is_over; is_first = false) {
+            auto removed = gone();
             const std::lock_guard lock(here.mutex);
-            here.void_all_pending_locked();
-            here.ring.clear();
-            all.swap(here.entries);
-            budget_.give({all.size(), std::exchange(here.weight, 0)});
-        }
-        for (const auto& slot : all) {
-            removed.add(std::move(slot.object), removal_cause::invalidated);
+            if (is_first) {
+                here.void_all_pending_locked();
+            }
+            for (std::size_t n = 0; n < at_a_time && next < here.index.id_end(); ++n, ++next) {
+                if (here.index.is_used(next)) {
+                    budget_.give(here.unlink_locked(next, removal_cause::invalidated, removed));
+                }
+            }
+            is_over = next >= here.index.id_end();
+            here.bury_locked(removed, is_over);
         }
     }
 }
 
-/// Removes what has expired, a few buckets at a time so that the lock is never held for long.
+/// Removes what has expired, some at a time so that the lock is never held for long. What that frees goes to
+/// `held` if it is not null. True: something was removed.
 template <class K, class V, class Hash, class Eq>
-void engine<K, V, Hash, Eq>::sweep(shard_type& where, time_point at, gone_list& gone) {
-    constexpr std::size_t buckets_at_a_time = 256;
-    std::size_t buckets = 0;
-    std::size_t next = 0;
-    do {
+bool engine<K, V, Hash, Eq>::expire_all(shard_type& where, std::int64_t at, gone_list& gone,
+                                        reservation* held) {
+    constexpr std::size_t at_a_time = 256;
+    bool has_removed = false;
+    for (bool is_over = false; !is_over;) {
         const std::lock_guard lock(where.mutex);
-        if (where.entries.bucket_count() !=
-            buckets) {  // the first time, and when it has grown: from the start
-            buckets = where.entries.bucket_count();
-            next = 0;
-        }
-        for (std::size_t n = 0; n < buckets_at_a_time && next < buckets; ++n, ++next) {
-            for (auto slot = where.entries.begin(next); slot != where.entries.end(next);) {
-                entry_type& item = *slot->object;
-                ++slot;  // before its element goes
-                if (item.is_expired(at)) {
-                    budget_.give(where.unlink_locked(item, removal_cause::expired, gone));
-                }
-            }
-        }
-    } while (next < buckets);
+        is_over = where.expire_locked(at, at_a_time, [&](entry_id id) {
+            const room freed = where.unlink_locked(id, removal_cause::expired, gone);
+            held != nullptr ? held->credit(freed) : budget_.give(freed);
+            has_removed = true;
+        });
+        where.bury_locked(gone, false);
+    }
+    return has_removed;
 }
 
 template <class K, class V, class Hash, class Eq>
 void engine<K, V, Hash, Eq>::run_pending_work() {
-    const time_point at = now();
-    for (std::size_t i = 0; i < shard_total_; ++i) {
+    const std::int64_t at = now();
+    for (const auto& where : shards_) {
         auto removed = gone();
-        sweep(shards_[i], at, removed);
+        expire_all(*where, at, removed, nullptr);
+        constexpr std::size_t groups_at_a_time = 64;
+        for (bool is_over = false; !is_over;) {
+            const std::lock_guard lock(where->mutex);
+            is_over = where->index.rebuild(groups_at_a_time);
+        }
+        const std::lock_guard lock(where->mutex);
+        where->bury_locked(removed, true);
     }
 }
 
 template <class K, class V, class Hash, class Eq>
 cache_stats engine<K, V, Hash, Eq>::stats() const {
     cache_stats sum;
-    for (std::size_t i = 0; i < shard_total_; ++i) {
-        const std::lock_guard lock(shards_[i].mutex);
-        sum += shards_[i].stats;
+    for (const auto& where : shards_) {
+        const std::lock_guard lock(where->mutex);
+        sum += where->stats;
     }
+    const auto add = [&sum](const looked_up& cell) {
+        sum.hits += cell.hits.load(std::memory_order_relaxed);
+        sum.misses += cell.misses.load(std::memory_order_relaxed);
+    };
+    add(looked_up_without_cell_);
+    looked_up_.for_each(add);
     sum.listener_failures = listener_failures_.load(std::memory_order_relaxed);
     return sum;
+}
+
+template <class K, class V, class Hash, class Eq>
+std::size_t engine<K, V, Hash, Eq>::memory_usage() const {
+    std::size_t sum = sizeof(*this) + shards_.capacity() * (sizeof(shards_[0]) + sizeof(shard_type));
+    for (const auto& where : shards_) {
+        const std::lock_guard lock(where->mutex);
+        sum += where->memory_locked();
+        if constexpr (!shard_type::is_small) {
+            sum += where->index.size() * sizeof(node<K, V>);
+        }
+    }
+    return sum;
+}
+
+template <class K, class V, class Hash, class Eq>
+bool engine<K, V, Hash, Eq>::is_consistent() const {
+    room sum{};
+    for (const auto& where : shards_) {
+        const std::lock_guard lock(where->mutex);
+        if (!where->is_consistent_locked()) {
+            return false;
+        }
+        sum.entries += where->index.size();
+        sum.weight += where->weight;
+    }
+    const room held = budget_.held();
+    return sum.entries == held.entries && sum.weight == held.weight;
+}
+
+/// Of the shards together, each counting by what it holds.
+template <class K, class V, class Hash, class Eq>
+replacement_report engine<K, V, Hash, Eq>::replacement() const {
+    replacement_report sum;
+    double share = 0, half = 0, twice = 0;
+    std::size_t held = 0, held_by_telling = 0;
+    for (const auto& where : shards_) {
+        const std::lock_guard lock(where->mutex);
+        const replacement_report one = where->policy->report();
+        const std::size_t size = where->index.size();
+        const auto part = static_cast<double>(size);
+        share += one.window_share * part;
+        held += size;
+        sum.admissions_refused += one.admissions_refused;
+        if (one.miss_factor_at_half && one.miss_factor_at_twice) {
+            half += *one.miss_factor_at_half * part;
+            twice += *one.miss_factor_at_twice * part;
+            held_by_telling += size;
+        }
+    }
+    sum.window_share = held != 0 ? share / static_cast<double>(held) : 0;
+    if (2 * held_by_telling > held) {
+        sum.miss_factor_at_half = half / static_cast<double>(held_by_telling);
+        sum.miss_factor_at_twice = twice / static_cast<double>(held_by_telling);
+    }
+    return sum;
+}
+
+template <class K, class V, class Hash, class Eq>
+std::optional<double> engine<K, V, Hash, Eq>::estimated_hit_ratio_at(std::size_t entries) const {
+    const std::optional<double> now = stats().hit_ratio();
+    const std::size_t size = budget_.held().entries;
+    if (!now || size == 0) {
+        return std::nullopt;
+    }
+    const auto factor =
+        replacement().miss_factor_at(static_cast<double>(entries) / static_cast<double>(size));
+    return factor ? std::optional(std::max(0.0, 1 - (1 - *now) * *factor)) : std::nullopt;
 }
 
 }  // namespace levee::local_detail

@@ -1,33 +1,74 @@
 /// How a value gets in: room first, by evicting if need be, then the entry. Included by engine.hpp.
 #pragma once
 
+#include <thread>
+
 #include "levee/local/detail/engine.hpp"
 
 namespace levee::local_detail {
 
 template <class K, class V, class Hash, class Eq>
-auto engine<K, V, Hash, Eq>::make_entry(std::uint64_t hash, K key, V value) const -> entry_ptr {
-    auto fresh = std::make_shared<entry_type>(hash, std::move(key), std::move(value));
+auto engine<K, V, Hash, Eq>::make_draft(std::uint64_t hash, K key, V value) const -> draft_type {
+    draft_type fresh(hash, std::move(key), std::move(value));
     if (options_.weigher) {
-        fresh->weight = options_.weigher(fresh->key, fresh->value);
+        fresh.weight = options_.weigher(fresh.key(), fresh.value());
     }
     return fresh;
 }
 
 template <class K, class V, class Hash, class Eq>
+std::int64_t engine<K, V, Hash, Eq>::now_for_writing(std::optional<duration> ttl) noexcept {
+    if (ttl && *ttl != duration::zero() && *ttl != (duration::max)() &&
+        !anything_ends_.load(std::memory_order_relaxed)) {
+        anything_ends_.store(true, std::memory_order_relaxed);
+    }
+    return now_if_anything_ends();
+}
+
+template <class K, class V, class Hash, class Eq>
 template <class Wanted>
-auto engine<K, V, Hash, Eq>::install(const entry_ptr& fresh, std::optional<duration> ttl, Wanted wanted,
+auto engine<K, V, Hash, Eq>::install(draft_type& fresh, std::optional<duration> ttl, Wanted wanted,
                                      gone_list& gone) -> outcome {
-    const shard_type& here = shard_of(fresh->hash);
-    reservation held(budget_);
-    room need{1, fresh->weight};
+    room need{1, fresh.weight};
     if (!budget_.could_fit(need)) {
         return refuse(fresh, wanted, gone);
     }
+    shard_type& here = shard_of(fresh.hash);
+    unsigned patience = 32;
+    for (bool is_quick = true; is_quick;) {
+        reservation quick(budget_, reservation::under_one_lock{});
+        switch (try_install(quick, need, fresh, ttl, wanted, gone, true)) {
+            case attempt::stored:
+                return outcome::stored;
+            case attempt::unwanted:
+                return outcome::unwanted;
+            case attempt::hopeless:
+                return refuse(fresh, wanted, gone);
+            case attempt::stalled:
+                if (!wait_for_readers(here, patience)) {
+                    return refuse(fresh, wanted, gone);
+                }
+                break;
+            default:
+                is_quick = false;
+        }
+    }
+    reservation held(budget_);
     for (;;) {
-        const outcome result = try_install(held, need, fresh, ttl, wanted, gone);
-        if (result != outcome::refused) {
-            return result;
+        switch (try_install(held, need, fresh, ttl, wanted, gone, false)) {
+            case attempt::stored:
+                return outcome::stored;
+            case attempt::unwanted:
+                return outcome::unwanted;
+            case attempt::hopeless:
+                return refuse(fresh, wanted, gone);
+            case attempt::stalled:
+                if (!wait_for_readers(here, patience)) {
+                    return refuse(fresh, wanted, gone);
+                }
+                continue;
+            default:
+                break;
         }
         if (!evict_elsewhere(held, need, here, gone)) {
             if (held.is_alone()) {
@@ -38,80 +79,131 @@ auto engine<K, V, Hash, Eq>::install(const entry_ptr& fresh, std::optional<durat
     }
 }
 
-/// One attempt under the shard's lock; refused: there was not enough room, `need` says for what.
+/// All spare slots wait for some reader: the scheduler may have stopped it in the middle of a look-up, so
+/// that it needs no more than the CPU. False: it was given that often enough; until something passes again,
+/// nobody else tries.
+template <class K, class V, class Hash, class Eq>
+bool engine<K, V, Hash, Eq>::wait_for_readers(shard_type& here, unsigned& patience) noexcept {
+    if (patience-- == 0) {
+        const std::lock_guard lock(here.mutex);
+        here.is_stalled = true;
+        return false;
+    }
+    std::this_thread::yield();
+    return true;
+}
+
+/// One attempt under the shard's lock. no_room: `need` says how much is missing. stalled: readers hold all
+/// spare slots. hopeless: there is no use
+/// in making room.
 template <class K, class V, class Hash, class Eq>
 template <class Wanted>
-auto engine<K, V, Hash, Eq>::try_install(reservation& held, room& need, const entry_ptr& fresh,
-                                         std::optional<duration> ttl, Wanted& wanted, gone_list& gone)
-    -> outcome {
-    shard_type& here = shard_of(fresh->hash);
-    const by_key<K, Eq> its_key{fresh->hash, fresh->key, equal_};
-    const time_point at = now();
+auto engine<K, V, Hash, Eq>::try_install(reservation& held, room& need, draft_type& fresh,
+                                         std::optional<duration> ttl, Wanted& wanted, gone_list& gone,
+                                         bool under_one_lock) -> attempt {
+    shard_type& here = shard_of(fresh.hash);
+    const by_key<K, Eq> its_key{fresh.hash, fresh.key(), equal_};
+    const std::int64_t at = now_for_writing(ttl);
     const std::lock_guard lock(here.mutex);
-    const entry_ptr* const known = here.find_locked(its_key);
-    entry_type* old = known != nullptr ? known->get() : nullptr;
-    if (old != nullptr && old->is_expired(at)) {
-        held.credit(here.unlink_locked(*old, removal_cause::expired, gone));
-        old = nullptr;
+    if (under_one_lock && budget_.gate.is_closed()) {
+        return attempt::busy;
+    }
+    here.bury_locked(gone, false);
+    constexpr std::size_t expired_a_write = 16;
+    here.expire_locked(at, expired_a_write, [&](entry_id id) {
+        budget_.give(here.unlink_locked(id, removal_cause::expired, gone));
+    });
+    entry_id old = here.find_locked(its_key);
+    if (old != no_entry && here.is_expired_locked(old, at)) {
+        const room freed = here.unlink_locked(old, removal_cause::expired, gone);
+        under_one_lock ? budget_.give(freed) : held.credit(freed);
+        old = no_entry;
     }
     if (!wanted(here, old)) {
-        return outcome::unwanted;
+        return attempt::unwanted;
     }
-    const std::size_t old_weight = old != nullptr ? old->weight : 0;
-    need = {old != nullptr ? 0U : 1U, fresh->weight > old_weight ? fresh->weight - old_weight : 0};
-    if (!here.evict_locked(held, need, at, old, gone)) {
-        return outcome::refused;
+    const time_point when{duration(at)};
+    const std::int64_t life =
+        count_of(end_of_life(when, ttl.value_or(options_.time_to_live), options_.ttl_jitter, here.jitter));
+    if (!here.prepare_locked(life, at, old == no_entry)) {
+        return here.is_stalled ? attempt::hopeless : attempt::stalled;
     }
-    fresh->life_ends = end_of_life(at, ttl.value_or(options_.time_to_live), options_.ttl_jitter, here.jitter);
-    set_idle_end_locked(*fresh, at);
-    here.place_locked(fresh, old, gone);
+    here.is_stalled = false;
+    gone.reserve();
+    const std::size_t old_weight = old != no_entry ? here.weight_locked(old) : 0;
+    need = {old == no_entry ? 1U : 0U, fresh.weight > old_weight ? fresh.weight - old_weight : 0};
+    const newcomer comes{hash_parts(fresh.hash).low, fresh.weight};
+    try {
+        const auto result = here.evict_locked(held, need, at, old == no_entry ? &comes : nullptr, old, gone);
+        if (result != shard_type::eviction::done) {
+            if (under_one_lock) {
+                held.give_back();
+            }
+            return result == shard_type::eviction::nothing_left ? attempt::no_room : attempt::hopeless;
+        }
+        gone.reserve();
+    } catch (...) {
+        if (under_one_lock) {
+            held.give_back();
+        }
+        throw;
+    }
     here.void_pending_locked(its_key, this);
-    held.spend(need);
-    if (old_weight > fresh->weight) {
-        held.credit({0, old_weight - fresh->weight});
+    if (old != no_entry) {
+        here.replace_locked(fresh, old, life, at, gone);
+    } else {
+        here.place_locked(fresh, life, at);
     }
-    return outcome::stored;
+    held.spend(need);
+    if (old_weight > fresh.weight) {
+        held.credit({0, old_weight - fresh.weight});
+    }
+    if (under_one_lock) {
+        held.give_back();
+    }
+    return attempt::stored;
 }
 
 /// No room: the write happens all the same, in that the older value goes.
 template <class K, class V, class Hash, class Eq>
 template <class Wanted>
-auto engine<K, V, Hash, Eq>::refuse(const entry_ptr& fresh, Wanted& wanted, gone_list& gone) -> outcome {
-    shard_type& here = shard_of(fresh->hash);
-    const by_key<K, Eq> its_key{fresh->hash, fresh->key, equal_};
-    const time_point at = now();
+auto engine<K, V, Hash, Eq>::refuse(draft_type& fresh, Wanted& wanted, gone_list& gone) -> outcome {
+    shard_type& here = shard_of(fresh.hash);
+    const by_key<K, Eq> its_key{fresh.hash, fresh.key(), equal_};
+    const std::int64_t at = now_if_anything_ends();
     const std::lock_guard lock(here.mutex);
-    const entry_ptr* const known = here.find_locked(its_key);
-    entry_type* const old = known != nullptr ? known->get() : nullptr;
-    const bool is_live = old != nullptr && !old->is_expired(at);
-    if (!wanted(here, is_live ? old : nullptr)) {
+    const entry_id old = here.find_locked(its_key);
+    const bool is_live = old != no_entry && !here.is_expired_locked(old, at);
+    if (!wanted(here, is_live ? old : no_entry)) {
         return outcome::unwanted;
     }
     here.void_pending_locked(its_key, this);
-    if (old != nullptr) {
-        budget_.give(here.unlink_locked(*old, is_live ? removal_cause::size : removal_cause::expired, gone));
+    if (old != no_entry) {
+        budget_.give(here.unlink_locked(old, is_live ? removal_cause::size : removal_cause::expired, gone));
     }
     ++here.stats.rejected;
     return outcome::refused;
 }
 
-/// Evicts from the other shards until `held` covers `need`. Alone, it also sweeps out what has expired:
-/// pinned entries, which no hand passes.
+/// Evicts from the other shards until `held` covers `need`. Alone, it also takes out what has expired.
 template <class K, class V, class Hash, class Eq>
 bool engine<K, V, Hash, Eq>::evict_elsewhere(reservation& held, room need, const shard_type& here,
                                              gone_list& gone) {
-    const time_point at = now();
-    const auto first = static_cast<std::size_t>(&here - shards_.get());
+    const std::int64_t at = now_if_anything_ends();
+    std::size_t first = 0;
+    while (shards_[first].get() != &here) {
+        ++first;
+    }
     for (std::size_t i = 1; i < shard_total_; ++i) {
-        shard_type& other = shards_[(first + i) & (shard_total_ - 1)];
+        shard_type& other = *shards_[(first + i) & (shard_total_ - 1)];
         const std::lock_guard lock(other.mutex);
-        if (other.evict_locked(held, need, at, nullptr, gone)) {
+        if (other.evict_locked(held, need, at, nullptr, no_entry, gone) == shard_type::eviction::done) {
             return true;
         }
     }
     if (held.is_alone()) {
-        for (std::size_t i = 0; i < shard_total_; ++i) {
-            sweep(shards_[i], at, gone);
+        for (const auto& where : shards_) {
+            expire_all(*where, at, gone, &held);
         }
     }
     return held.cover(need);
@@ -123,19 +215,18 @@ void engine<K, V, Hash, Eq>::put(K key, V value, std::optional<duration> ttl) {
         check_ttl(*ttl);
     }
     auto removed = gone();
-    const std::uint64_t hash = finalised_hash(hash_, key);
-    install(
-        make_entry(hash, std::move(key), std::move(value)), ttl,
-        [](shard_type&, const entry_type*) { return true; }, removed);
+    const std::uint64_t hash = hash_of(key);
+    draft_type fresh = make_draft(hash, std::move(key), std::move(value));
+    install(fresh, ttl, [](shard_type&, entry_id) { return true; }, removed);
 }
 
 template <class K, class V, class Hash, class Eq>
 bool engine<K, V, Hash, Eq>::insert(K key, V value) {
     auto removed = gone();
-    const std::uint64_t hash = finalised_hash(hash_, key);
-    const auto is_absent = [](shard_type&, const entry_type* old) { return old == nullptr; };
-    return install(make_entry(hash, std::move(key), std::move(value)), std::nullopt, is_absent, removed) ==
-           outcome::stored;
+    const std::uint64_t hash = hash_of(key);
+    const auto is_absent = [](shard_type&, entry_id old) { return old == no_entry; };
+    draft_type fresh = make_draft(hash, std::move(key), std::move(value));
+    return install(fresh, std::nullopt, is_absent, removed) == outcome::stored;
 }
 
 template <class K, class V, class Hash, class Eq>
@@ -148,30 +239,36 @@ void engine<K, V, Hash, Eq>::set_max_entries(std::size_t max_entries) {
         reservation alone(budget_);  // inserts that had reserved before may have come in since
         alone.work_alone();
         shrink(removed);
+        const std::int64_t at = now_if_anything_ends();
         for (std::size_t i = 0; i < shard_total_ && budget_.excess_entries() != 0; ++i) {
-            sweep(shards_[i], now(), removed);  // of pinned entries, those that have expired can go
+            expire_all(*shards_[i], at, removed,
+                       nullptr);  // of pinned entries, those that have expired can go
         }
+    }
+    for (const auto& where : shards_) {
+        const std::lock_guard lock(where->mutex);
+        where->expect_locked((max_entries + shard_total_ - 1) / shard_total_,
+                             options_.max_weight / shard_total_);
+        where->bury_locked(removed, true);
     }
 }
 
 /// Evicts from all shards alike until the bound holds or nothing is left to evict.
 template <class K, class V, class Hash, class Eq>
 void engine<K, V, Hash, Eq>::shrink(gone_list& gone) {
-    const time_point at = now();
+    const std::int64_t at = now_if_anything_ends();
     bool has_evicted = true;
     while (has_evicted && budget_.excess_entries() != 0) {
         has_evicted = false;
-        const std::size_t share = budget_.excess_entries() / shard_total_ + 1;
-        for (std::size_t i = 0; i < shard_total_; ++i) {
-            shard_type& here = shards_[i];
-            const std::lock_guard lock(here.mutex);
+        const std::size_t share = std::min<std::size_t>(budget_.excess_entries() / shard_total_ + 1, 256);
+        for (const auto& where : shards_) {
+            const std::lock_guard lock(where->mutex);
             for (std::size_t n = 0; n < share && budget_.excess_entries() != 0; ++n) {
-                entry_base* const victim = here.ring.victim(at, nullptr);
-                if (victim == nullptr) {
+                const entry_id victim = where->policy->victim(*where, nullptr, no_entry);
+                if (victim == no_entry) {
                     break;
                 }
-                budget_.give(here.unlink_locked(static_cast<entry_type&>(*victim),
-                                                shard_type::cause_of_eviction(*victim, at), gone));
+                budget_.give(where->unlink_locked(victim, where->cause_of_eviction(victim, at), gone));
                 has_evicted = true;
             }
         }

@@ -2,31 +2,33 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <mutex>
 
 #include "levee/core/clock.hpp"
-#include "levee/local/detail/entry.hpp"
 
 namespace levee::local_detail {
 
-/// One `make` for one key: a leader runs it and ends it once, with an entry or with an error; others wait.
+/// One `make` for one key: a leader runs it and ends it once, with a value or with an error; others wait.
 ///
 /// Thread safety: safe.
 class flight {
 public:
-    /// The entry (an `entry<K, V>` of the cache whose flight this is). Blocks: at most `timeout` of real
+    /// The value, of the type of the cache whose flight this is. Blocks: at most `timeout` of real
     /// time. Errors: what `make` threw; errc::timeout.
-    [[nodiscard]] std::shared_ptr<entry_base> wait(duration timeout);
+    [[nodiscard]] std::shared_ptr<const void> wait(duration timeout);
 
-    void succeed(std::shared_ptr<entry_base> made) noexcept;
+    void succeed(std::shared_ptr<const void> made) noexcept;
     void fail(std::exception_ptr why) noexcept;
+
+    std::uint32_t waiters = 0;  ///< Who joined; guarded by the shard's mutex.
 
 private:
     std::mutex mutex_;  // guards what follows
     std::condition_variable ended_;
-    std::shared_ptr<entry_base> made_{};
+    std::shared_ptr<const void> made_{};
     std::exception_ptr error_{};
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "levee/core/clock.hpp"
 #include "levee/core/random.hpp"
@@ -25,6 +26,9 @@ void check_options(const checked_options& options);
 
 /// The number of shards to make: a power of two, fewer than asked for small bounds.
 [[nodiscard]] std::size_t shard_count(const checked_options& options) noexcept;
+
+/// What nobody outside can know: from std::random_device, or from the clock where there is none.
+[[nodiscard]] std::uint64_t random_seed() noexcept;
 
 /// Errors: std::invalid_argument when `ttl` is negative.
 void check_ttl(duration ttl);

@@ -6,18 +6,18 @@
 #include <iterator>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <utility>
 
 #include "levee/core/clock.hpp"
 #include "levee/core/random.hpp"
 #include "levee/local/cache_stats.hpp"
 #include "levee/local/detail/budget.hpp"
-#include "levee/local/detail/clock_ring.hpp"
-#include "levee/local/detail/entry.hpp"
 #include "levee/local/detail/flight.hpp"
 #include "levee/local/detail/keyed_set.hpp"
 #include "levee/local/detail/load_chain.hpp"
 #include "levee/local/detail/removals.hpp"
+#include "levee/local/detail/shard_core.hpp"
 
 namespace levee::local_detail {
 
@@ -58,90 +58,154 @@ struct by_flight {
     }
 };
 
-/// Thread safety: whoever calls a `_locked` function holds `mutex`; it guards everything here.
+/// The part that knows the types. Thread safety: as of `shard_core`.
 template <class K, class V, class Eq>
-struct shard {
-    using entry_type = entry<K, V>;
-    using entry_ptr = std::shared_ptr<entry_type>;
+class shard final : public shard_core {
+public:
     using pending_ptr = std::shared_ptr<pending<K>>;
     using gone_list = removals<K, V>;
+    using draft_type = draft<K, V>;
+    using small_type = small_entry<K, V>;
+    static constexpr bool is_small = lies_in_slot<K, V>;
 
-    std::mutex mutex;
-    keyed_set<entry_type> entries;
-    std::size_t weight = 0;  // of all entries
-    clock_ring ring;         // of the entries that are not pinned
+    explicit shard(const shard_setup& setup) : shard_core(setup) {}
+    ~shard() {
+        if constexpr (!is_small) {
+            for (entry_id id = 0; id < index.id_end(); ++id) {
+                if (index.is_used(id)) {
+                    delete static_cast<node<K, V>*>(node_locked(id));
+                }
+            }
+            for (node_base* chain : {retired_open(), retired_sealed()}) {
+                while (chain != nullptr) {
+                    delete static_cast<node<K, V>*>(std::exchange(chain, chain->next_retired));
+                }
+            }
+        }
+    }
+    shard(const shard&) = delete;
+    shard& operator=(const shard&) = delete;
+
     keyed_set<pending<K>> under_way;
     std::uint64_t last_lease = 0;
-    xoshiro256 jitter{0};
-    cache_stats stats{};
 
-    /// The entry, expired or not; null: none. What it points to stands until the entry is removed.
+    /// Whether a slot holds the key; for both kinds of readers.
     template <class Q>
-    [[nodiscard]] const entry_ptr* find_locked(const by_key<Q, Eq>& wanted) const {
-        const auto at = entries.find(wanted);
-        return at == entries.end() ? nullptr : &at->object;
+    LEVEE_LOOK_UP static bool holds(const std::byte* slot, const by_key<Q, Eq>& wanted) {
+        if constexpr (is_small) {
+            return wanted.equal(small_type::in(slot).key, wanted.key);
+        } else {
+            const node_base* const found = node_in(slot).load(std::memory_order_acquire);
+            return found->hash == wanted.hash &&
+                   wanted.equal(static_cast<const node<K, V>*>(found)->key, wanted.key);
+        }
     }
 
-    /// Stores `fresh`, in the place of `old` if that is not null. Errors: std::bad_alloc; nothing is changed.
-    void place_locked(entry_ptr fresh, entry_type* old, gone_list& gone) {
-        entry_type& item = *fresh;
-        if (old == nullptr) {
-            entries.insert(keyed_slot<entry_type>{item.hash, std::move(fresh)});
-            weight += item.weight;
-            if (item.weight != 0) {
-                ring.push_back(item);
-            }
-            return;
-        }
-        if (old->next == nullptr || item.weight == 0) {  // pinned before, or from now on
-            ring.remove(*old);
-            if (item.weight != 0) {
-                ring.push_back(item);
-            }
+    /// The entry, expired or not; `no_entry`. Valid until the entry is removed.
+    template <class Q>
+    [[nodiscard]] entry_id find_locked(const by_key<Q, Eq>& wanted) {
+        const auto fits = [&](const std::byte* slot) { return holds(slot, wanted); };
+        const slot_number at = index.find_locked(hash_parts(wanted.hash), fits);
+        return at == no_slot ? no_entry : index.id_at(at);
+    }
+
+    [[nodiscard]] node_base* node_locked(entry_id id) const noexcept {
+        const auto [table, slot] = index.find_id(id);
+        return node_in(table->slot(slot)).load(std::memory_order_relaxed);
+    }
+
+    /// Stores `fresh` as a new entry; after `prepare_locked`.
+    void place_locked(draft_type& fresh, std::int64_t life, std::int64_t now) noexcept {
+        const slot_number at = index.take(hash_parts(fresh.hash));
+        std::byte* const slot = index.table().slot(at);
+        if constexpr (is_small) {
+            ::new (static_cast<void*>(slot)) small_type{fresh.pair_key, fresh.pair_value};
         } else {
-            ring.replace(*old, item);
+            fresh.made->life = life;
+            fresh.made->use = now;
+            node_in(slot).store(fresh.made.release(), std::memory_order_release);
         }
-        weight += item.weight - old->weight;
-        item.referenced = true;  // writing it again is a use
-        const auto at = entries.find(by_address{old->hash, old});
-        std::swap(at->object, fresh);
-        gone.add(std::move(fresh), removal_cause::replaced);
+        admit_locked(at, fresh.hash, fresh.weight, life, now);
+    }
+
+    /// Stores `fresh` in the place of its key's entry; after `prepare_locked`, and `gone.reserve()`.
+    void replace_locked(draft_type& fresh, entry_id old, std::int64_t life, std::int64_t now,
+                        gone_list& gone) noexcept {
+        std::byte* const slot = index.table().slot(index.at(old));
+        if constexpr (is_small) {
+            const auto cell = small_type::value_in(slot);
+            gone.add(small_type::in(slot).key, cell.load(std::memory_order_relaxed), removal_cause::replaced);
+            cell.store(fresh.pair_value, std::memory_order_release);
+        } else {
+            fresh.made->life = life;
+            fresh.made->use = now;
+            node_base* const before = node_in(slot).load(std::memory_order_relaxed);
+            node_in(slot).store(fresh.made.release(), std::memory_order_release);
+            gone.add(*before, removal_cause::replaced);
+            retire_locked(*before);
+        }
+        rewrite_locked(old, fresh.weight, life, now);
     }
 
     /// Removes an entry and returns what that frees; the caller gives it to the budget or keeps it.
-    room unlink_locked(entry_type& item, removal_cause cause, gone_list& gone) noexcept {
-        const room freed{1, item.weight};
-        if (cause == removal_cause::size) {
-            ++stats.evictions;
-            stats.evicted_weight += freed.weight;
-        } else if (cause == removal_cause::expired) {
-            ++stats.expirations;
+    /// Errors: std::bad_alloc if somebody is to be told; nothing is changed.
+    room unlink_locked(entry_id id, removal_cause cause, gone_list& gone) {
+        gone.reserve();
+        if constexpr (is_small) {
+            const auto [table, at] = index.find_id(id);
+            std::byte* const slot = table->slot(at);
+            gone.add(small_type::in(slot).key, small_type::value_in(slot).load(std::memory_order_relaxed),
+                     cause);
+            return remove_locked(id, cause);
+        } else {
+            node_base* const removed = node_locked(id);
+            const room freed = remove_locked(id, cause);
+            gone.add(*removed, cause);
+            retire_locked(*removed);
+            return freed;
         }
-        weight -= freed.weight;
-        ring.remove(item);
-        const auto at = entries.find(by_address{item.hash, &item});
-        entry_ptr removed = std::move(at->object);
-        entries.erase(at);
-        gone.add(std::move(removed), cause);
-        return freed;
     }
 
-    /// Evicts by CLOCK until `held` covers `need`; false: nothing is left to evict.
-    bool evict_locked(reservation& held, room need, time_point now, const entry_type* keep,
-                      gone_list& gone) noexcept {
+    /// Gives what no reader can see any more to `gone`. `force`: also if it is not worth the price.
+    void bury_locked(gone_list& gone, bool force) noexcept {
+        if constexpr (!is_small) {
+            gone.bury(collect_locked(force));
+        }
+        if (force) {
+            index.collect();
+            index.collect();
+        }
+    }
+
+    /// Evicts until `held` covers `need`. Expired entries go first, but for so many at a time.
+    enum class eviction : std::uint8_t { done, nothing_left, not_the_newcomer };
+    eviction evict_locked(reservation& held, room need, std::int64_t now, const newcomer* comes,
+                          entry_id keep, gone_list& gone) {
+        constexpr std::size_t looked_at = 64;
         while (!held.cover(need)) {
-            entry_base* const victim = ring.victim(now, keep);
-            if (victim == nullptr) {
-                return false;
+            const std::size_t before = stats.expirations;
+            expire_locked(now, looked_at, [&](entry_id id) {
+                if (id != keep) {
+                    held.credit(unlink_locked(id, removal_cause::expired, gone));
+                }
+            });
+            if (stats.expirations != before) {
+                continue;
             }
-            held.credit(
-                unlink_locked(static_cast<entry_type&>(*victim), cause_of_eviction(*victim, now), gone));
+            const entry_id victim = policy->victim(*this, comes, keep);
+            if (victim == no_entry) {
+                return eviction::nothing_left;
+            }
+            if (victim == the_newcomer) {
+                return eviction::not_the_newcomer;
+            }
+            held.credit(unlink_locked(victim, cause_of_eviction(victim, now), gone));
         }
-        return true;
+        return eviction::done;
     }
 
-    [[nodiscard]] static removal_cause cause_of_eviction(const entry_base& victim, time_point now) noexcept {
-        return victim.is_expired(now) ? removal_cause::expired : removal_cause::size;
+    [[nodiscard]] removal_cause cause_of_eviction(entry_id victim, std::int64_t now) const noexcept {
+        return is_expired_locked(victim, now) ? removal_cause::expired : removal_cause::size;
     }
 
     template <class Q>

@@ -46,6 +46,12 @@ public:
     /// The shared connection with the fewest bytes waiting, the first of those alike.
     [[nodiscard]] const std::shared_ptr<request_sink>& pick() const noexcept;
 
+    /// Always the same of the shared connections, for what must stay in order.
+    [[nodiscard]] const std::shared_ptr<request_sink>& first() const noexcept { return sinks_.front(); }
+
+    /// Another number whenever one of the shared connections is made or lost; zero: none stands.
+    [[nodiscard]] std::uint64_t generations() const noexcept;
+
     /// Zero: the client's own timeout.
     [[nodiscard]] time_point deadline(duration timeout) const noexcept;
 

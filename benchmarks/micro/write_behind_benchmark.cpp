@@ -1,0 +1,416 @@
+// Write-behind beside what it replaces: one-row write-through, and batched upserts written by hand over libpq
+// and SQLite. Every figure of a pair comes from the same run against the same server, which syncs each
+// commit.
+#include "levee/cache/write_behind.hpp"
+
+#include <benchmark/benchmark.h>
+#include <libpq-fe.h>
+#include <sqlite3.h>
+
+#include <atomic>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <chrono>
+#include <cmath>
+#include <condition_variable>
+#include <cstdint>
+#include <latch>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "../../tests/support/postgres_server.hpp"
+#include "../../tests/support/temp_dir.hpp"
+#include "levee/async/runtime.hpp"
+#include "levee/cache/write_through.hpp"
+#include "levee/core/random.hpp"
+#include "levee/monitor/histogram.hpp"
+#include "levee/postgres/pool.hpp"
+#include "levee/postgres/table_source.hpp"
+#include "levee/sqlite/table_source.hpp"
+#include "levee/store/source_from.hpp"
+
+namespace {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+
+using number = std::int64_t;
+using key = std::int64_t;
+using clock_type = std::chrono::steady_clock;
+
+constexpr std::size_t flush_rows = 50'000;
+constexpr std::size_t batch_rows = 256;
+constexpr std::size_t connections = 32;
+constexpr auto measured_for = 2s;
+
+/// Takes everything at once.
+std::shared_ptr<levee::source<key, number>> sink() {
+    return levee::source_from<key, number>([](const key&) { return std::optional<number>(); },
+                                           [](const levee::write_op<key, number>&) {});
+}
+
+levee::cache_options<key, number> caches(levee::runtime& on) {
+    return {.local = {.max_entries = 100'000},
+            .executor = on.get_executor(),
+            .blocking_executor = on.blocking_executor()};
+}
+
+levee::tests::postgres_server& server() {
+    static levee::tests::postgres_server one;
+    return one;
+}
+
+std::shared_ptr<levee::source<key, number>> table(levee::runtime& on) {
+    levee::postgres::pool_options options{.connection = {.uri = server().uri(),
+                                                         .executor = on.get_executor(),
+                                                         .blocking_executor = on.blocking_executor()}};
+    options.pool.max_size = connections;
+    options.pool.max_waiters = 4096;
+    static_cast<void>(server().execute(
+        "DROP TABLE IF EXISTS t; CREATE TABLE t (key bigint PRIMARY KEY, value bigint NOT NULL)"));
+    return std::make_shared<levee::postgres::table_source<key, number>>(
+        std::make_shared<levee::postgres::pool>(std::move(options)),
+        levee::postgres::table_options{.table = "t"});
+}
+
+levee::write_behind_options<key, number> journaled(const std::string& folder) {
+    levee::write_behind_options<key, number> options{.flush_interval = 200ms, .max_pending = 1'000'000};
+    options.journal.emplace();
+    options.journal->folder = folder;
+    return options;
+}
+
+void put(benchmark::State& state) {
+    static std::unique_ptr<levee::runtime> on;
+    static std::unique_ptr<levee::write_behind<key, number>> cache;
+    if (state.thread_index() == 0) {
+        on = std::make_unique<levee::runtime>(1, 1);
+        cache = std::make_unique<levee::write_behind<key, number>>(
+            sink(), caches(*on),
+            levee::write_behind_options<key, number>{.flush_interval = 100ms, .max_pending = 1'000'000});
+    }
+    levee::splitmix64 random(static_cast<std::uint64_t>(state.thread_index()) + 1);
+    for (auto _ : state) {
+        cache->put(static_cast<key>(random() % 10'000), 1);
+    }
+    if (state.thread_index() == 0) {
+        cache.reset();
+        on.reset();
+    }
+}
+BENCHMARK(put)->Name("write_behind/put")->UseRealTime();
+BENCHMARK(put)->Name("write_behind/put")->Threads(8)->UseRealTime();
+
+// The source does not answer for 5 s while puts of new keys come, and the queue has room for all of them.
+void put_while_stalled(benchmark::State& state) {
+    for (auto _ : state) {
+        levee::runtime on(1, 2);
+        std::mutex mutex;
+        std::condition_variable changed;
+        bool is_stalled = true;
+        auto to = levee::source_from<key, number>([](const key&) { return std::optional<number>(); },
+                                                  [&](const levee::write_op<key, number>&) {
+                                                      std::unique_lock lock(mutex);
+                                                      changed.wait(lock, [&] { return !is_stalled; });
+                                                  });
+        levee::write_behind<key, number> cache(to, caches(on),
+                                               {.flush_interval = 10ms, .max_pending = 100'000});
+        levee::histogram latency;
+        const auto begin = clock_type::now();
+        for (key k = 0; k < 90'000; ++k) {
+            const auto before = clock_type::now();
+            cache.put(k, k);
+            latency.record(static_cast<std::uint64_t>((clock_type::now() - before).count()));
+            std::this_thread::sleep_until(begin + k * 5'000'000'000ns / 90'000);
+        }
+        state.SetIterationTime(std::chrono::duration<double>(clock_type::now() - begin).count());
+        {
+            const std::lock_guard lock(mutex);
+            is_stalled = false;
+        }
+        changed.notify_all();
+        state.counters["p50_us"] = static_cast<double>(latency.value_at_percentile(50).value_or(0)) / 1e3;
+        state.counters["p99.9_us"] = static_cast<double>(latency.value_at_percentile(99.9).value_or(0)) / 1e3;
+        state.counters["max_us"] = static_cast<double>((latency.max)().value_or(0)) / 1e3;
+    }
+}
+BENCHMARK(put_while_stalled)
+    ->Name("write_behind/put_while_the_source_stalls_5s")
+    ->Iterations(1)
+    ->UseManualTime();
+
+/// Writes a second of `writers` threads.
+template <class Cache>
+double with_threads(Cache& cache, int writers) {
+    std::atomic<bool> is_over{false};
+    std::atomic<std::uint64_t> total{0};
+    std::vector<std::thread> threads;
+    const auto begin = clock_type::now();
+    for (int t = 0; t < writers; ++t) {
+        threads.emplace_back([&, t] {
+            levee::splitmix64 random(static_cast<std::uint64_t>(t) + 1);
+            std::uint64_t count = 0;
+            while (!is_over.load(std::memory_order_relaxed)) {
+                cache.put(static_cast<key>(random() % 10'000), 1);
+                ++count;
+            }
+            total += count;
+        });
+    }
+    std::this_thread::sleep_for(measured_for);
+    is_over = true;
+    for (auto& each : threads) {
+        each.join();
+    }
+    return static_cast<double>(total) / std::chrono::duration<double>(clock_type::now() - begin).count();
+}
+
+/// Of `writers` coroutines.
+template <class Cache>
+double with_coroutines(Cache& cache, levee::runtime& on, int writers) {
+    std::atomic<bool> is_over{false};
+    std::atomic<std::uint64_t> total{0};
+    std::latch ended(writers);
+    const auto begin = clock_type::now();
+    auto write = [&](int t) -> asio::awaitable<void> {
+        levee::splitmix64 random(static_cast<std::uint64_t>(t) + 1);
+        std::uint64_t count = 0;
+        while (!is_over.load(std::memory_order_relaxed)) {
+            co_await cache.async_put(static_cast<key>(random() % 10'000), 1, asio::use_awaitable);
+            ++count;
+        }
+        total += count;
+        ended.count_down();
+    };
+    for (int t = 0; t < writers; ++t) {
+        asio::co_spawn(on.get_executor(), write(t), asio::detached);
+    }
+    std::this_thread::sleep_for(measured_for);
+    is_over = true;
+    ended.wait();
+    return static_cast<double>(total) / std::chrono::duration<double>(clock_type::now() - begin).count();
+}
+
+// Write-through, write-behind, write-through again: each a row in PostgreSQL, or a journal record that is
+// synced.
+void journal_beside_write_through(benchmark::State& state, int writers, bool is_async) {
+    if (!levee::tests::postgres_server::is_installed()) {
+        state.SkipWithError("no PostgreSQL server is installed");
+        return;
+    }
+    for (auto _ : state) {
+        const auto begin = clock_type::now();
+        double through = 0.0;
+        double behind = 0.0;
+        double records_per_sync = 0.0;
+        for (int round = 0; round < 2; ++round) {
+            levee::runtime on(2, 4);
+            {
+                levee::write_through<key, number> cache(table(on), caches(on));
+                through +=
+                    (is_async ? with_coroutines(cache, on, writers) : with_threads(cache, writers)) / 2;
+            }
+            const levee::tests::temp_dir dir;
+            levee::write_behind<key, number> cache(table(on), caches(on), journaled(dir / "journal"));
+            behind += (is_async ? with_coroutines(cache, on, writers) : with_threads(cache, writers)) / 2;
+            records_per_sync = cache.stats().journal.records_per_sync();
+            cache.close(60s);
+        }
+        state.SetIterationTime(std::chrono::duration<double>(clock_type::now() - begin).count());
+        state.counters["through/s"] = through;
+        state.counters["behind/s"] = behind;
+        state.counters["ratio"] = behind / through;
+        state.counters["records/sync"] = records_per_sync;
+    }
+}
+BENCHMARK_CAPTURE(journal_beside_write_through, threads, 8, false)
+    ->Name("write_behind/journal_always_vs_write_through_postgres/threads:8")
+    ->Iterations(1)
+    ->UseManualTime();
+BENCHMARK_CAPTURE(journal_beside_write_through, coroutines, 256, true)
+    ->Name("write_behind/journal_always_vs_write_through_postgres/coroutines:256")
+    ->Iterations(1)
+    ->UseManualTime();
+
+/// Ranks by Zipf's law, by rejection-inversion (Hörmann and Derflinger 1996).
+class zipf {
+public:
+    zipf(double n, double s) : n_(n), s_(s), low_(h(1.5) - 1.0), high_(h(n + 0.5)) {}
+    template <class Random>
+    key operator()(Random& random) const {
+        for (;;) {
+            const double u = high_ + levee::uniform_unit(random) * (low_ - high_);
+            const double x = inverse(u);
+            const double k = std::min(n_, std::max(1.0, std::floor(x + 0.5)));
+            if (u >= h(k + 0.5) - std::pow(k, -s_)) {
+                return static_cast<key>(k);
+            }
+        }
+    }
+
+private:
+    [[nodiscard]] double h(double x) const { return (std::pow(x, 1.0 - s_) - 1.0) / (1.0 - s_); }
+    [[nodiscard]] double inverse(double x) const { return std::pow(1.0 + x * (1.0 - s_), 1.0 / (1.0 - s_)); }
+    double n_, s_, low_, high_;
+};
+
+// 100,000 keys, 50,000 writes a second for 4 s, over a PostgreSQL table.
+void zipf_writes(benchmark::State& state) {
+    if (!levee::tests::postgres_server::is_installed()) {
+        state.SkipWithError("no PostgreSQL server is installed");
+        return;
+    }
+    for (auto _ : state) {
+        levee::runtime on(2, 4);
+        levee::write_behind<key, number> cache(table(on), caches(on),
+                                               {.flush_interval = 1s, .max_pending = 100'000});
+        const zipf rank(100'000, 0.99);
+        levee::splitmix64 random(1);
+        const auto begin = clock_type::now();
+        for (int i = 0; i < 200'000; ++i) {
+            cache.put(rank(random), i);
+            if (i % 50 == 0) {
+                std::this_thread::sleep_until(begin + i * 1'000'000'000ns / 50'000);
+            }
+        }
+        cache.flush(60s);
+        state.SetIterationTime(std::chrono::duration<double>(clock_type::now() - begin).count());
+        const auto stats = cache.stats();
+        state.counters["writes"] = static_cast<double>(stats.accepted);
+        state.counters["rows_sent"] = static_cast<double>(stats.flushed);
+        state.counters["statements"] = static_cast<double>(stats.batches);
+        state.counters["rows_saved_%"] = 100.0 * stats.coalesced_ratio();
+    }
+}
+BENCHMARK(zipf_writes)->Name("write_behind/zipf_0.99_writes")->Iterations(1)->UseManualTime();
+
+/// Rows a second from the first put to the end of the flush.
+double flush_all(const std::shared_ptr<levee::source<key, number>>& to, levee::runtime& on, number value) {
+    levee::write_behind<key, number> cache(
+        to, caches(on),
+        {.flush_interval = 1h, .max_pending = 1'000'000, .batch_size = batch_rows, .batch_time = 0s});
+    const auto begin = clock_type::now();
+    for (std::size_t i = 0; i < flush_rows; ++i) {
+        cache.put(static_cast<key>(i), value);
+    }
+    cache.flush(60s);
+    return static_cast<double>(flush_rows) / std::chrono::duration<double>(clock_type::now() - begin).count();
+}
+
+std::string array_text(std::size_t first, std::size_t count, number constant, bool is_value) {
+    std::string text = "{";
+    for (std::size_t i = 0; i < count; ++i) {
+        text +=
+            (i == 0 ? "" : ",") + std::to_string(is_value ? static_cast<std::size_t>(constant) : first + i);
+    }
+    return text + "}";
+}
+
+/// The same rows by one prepared statement of libpq, batch after batch.
+double by_hand_postgres(number value) {
+    struct closing {
+        void operator()(PGconn* c) const noexcept { PQfinish(c); }
+    };
+    const std::unique_ptr<PGconn, closing> db(PQconnectdb(server().uri().c_str()));
+    PQclear(PQprepare(db.get(), "up",
+                      "INSERT INTO t (key, value) SELECT * FROM unnest($1::bigint[], $2::bigint[]) "
+                      "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                      2, nullptr));
+    const auto begin = clock_type::now();
+    for (std::size_t first = 0; first < flush_rows; first += batch_rows) {
+        const std::size_t count = std::min(batch_rows, flush_rows - first);
+        const std::string keys = array_text(first, count, 0, false);
+        const std::string values = array_text(first, count, value, true);
+        const char* parameters[] = {keys.c_str(), values.c_str()};
+        PGresult* result = PQexecPrepared(db.get(), "up", 2, parameters, nullptr, nullptr, 0);
+        if (PQresultStatus(result) != PGRES_COMMAND_OK) {
+            throw std::runtime_error(PQerrorMessage(db.get()));
+        }
+        PQclear(result);
+    }
+    return static_cast<double>(flush_rows) / std::chrono::duration<double>(clock_type::now() - begin).count();
+}
+
+double by_hand_sqlite(const std::string& path, number value) {
+    sqlite3* db = nullptr;
+    sqlite3_open(path.c_str(), &db);
+    sqlite3_exec(db, "PRAGMA synchronous=FULL", nullptr, nullptr, nullptr);
+    sqlite3_stmt* up = nullptr;
+    sqlite3_prepare_v2(db,
+                       "INSERT INTO t (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = "
+                       "excluded.value",
+                       -1, &up, nullptr);
+    const auto begin = clock_type::now();
+    for (std::size_t first = 0; first < flush_rows; first += batch_rows) {
+        sqlite3_exec(db, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr);
+        for (std::size_t i = first; i < std::min(flush_rows, first + batch_rows); ++i) {
+            sqlite3_bind_int64(up, 1, static_cast<sqlite3_int64>(i));
+            sqlite3_bind_int64(up, 2, value);
+            sqlite3_step(up);
+            sqlite3_reset(up);
+        }
+        sqlite3_exec(db, "COMMIT", nullptr, nullptr, nullptr);
+    }
+    const auto took = clock_type::now() - begin;
+    sqlite3_finalize(up);
+    sqlite3_close(db);
+    return static_cast<double>(flush_rows) / std::chrono::duration<double>(took).count();
+}
+
+void report_flush(benchmark::State& state, double behind, double by_hand) {
+    state.counters["behind_rows/s"] = behind;
+    state.counters["by_hand_rows/s"] = by_hand;
+    state.counters["ratio"] = behind / by_hand;
+}
+
+constexpr int rounds = 4;
+
+void flush_postgres(benchmark::State& state) {
+    if (!levee::tests::postgres_server::is_installed()) {
+        state.SkipWithError("no PostgreSQL server is installed");
+        return;
+    }
+    for (auto _ : state) {
+        const auto begin = clock_type::now();
+        levee::runtime on(2, 4);
+        const auto to = table(on);
+        double behind = 0.0;
+        double by_hand = 0.0;
+        static_cast<void>(by_hand_postgres(0));  // the rows are there
+        for (number round = 1; round <= rounds; ++round) {
+            by_hand += by_hand_postgres(round * 2) / rounds;
+            behind += flush_all(to, on, round * 2 + 1) / rounds;
+        }
+        state.SetIterationTime(std::chrono::duration<double>(clock_type::now() - begin).count());
+        report_flush(state, behind, by_hand);
+    }
+}
+BENCHMARK(flush_postgres)->Name("write_behind/flush_vs_libpq_by_hand")->Iterations(1)->UseManualTime();
+
+void flush_sqlite(benchmark::State& state) {
+    for (auto _ : state) {
+        const auto begin = clock_type::now();
+        const levee::tests::temp_dir dir;
+        levee::runtime on(2, 4);
+        const auto to = std::make_shared<levee::sqlite::table_source<key, number>>(
+            levee::sqlite::table_options{.path = dir / "db", .table = "t", .create_if_missing = true});
+        double behind = 0.0;
+        double by_hand = 0.0;
+        static_cast<void>(by_hand_sqlite(dir / "db", 0));
+        for (number round = 1; round <= rounds; ++round) {
+            by_hand += by_hand_sqlite(dir / "db", round * 2) / rounds;
+            behind += flush_all(to, on, round * 2 + 1) / rounds;
+        }
+        state.SetIterationTime(std::chrono::duration<double>(clock_type::now() - begin).count());
+        report_flush(state, behind, by_hand);
+    }
+}
+BENCHMARK(flush_sqlite)->Name("write_behind/flush_vs_sqlite_by_hand")->Iterations(1)->UseManualTime();
+
+}  // namespace

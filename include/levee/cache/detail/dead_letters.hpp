@@ -1,0 +1,260 @@
+/// The writes that were given up, kept for people: in memory, and in a journal of their own if there is one.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <boost/asio/awaitable.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "levee/cache/detail/write_log.hpp"
+#include "levee/cache/detail/write_record.hpp"
+#include "levee/cache/write_behind_options.hpp"
+#include "levee/core/error.hpp"
+#include "levee/store/codec.hpp"
+#include "levee/store/key_codec.hpp"
+
+namespace levee::cache_detail {
+
+/// The code of a failure; empty for what is no std::system_error. And its text.
+[[nodiscard]] std::pair<std::error_code, std::string> code_and_text(
+    const std::exception_ptr& failure) noexcept;
+
+/// levee's, the system's and the generic category by name; an empty code for any other.
+[[nodiscard]] std::error_code code_of(std::string_view category, std::int64_t value) noexcept;
+
+/// A number other than 0 from the system's generator.
+[[nodiscard]] std::uint64_t system_seed();
+
+/// Thread safety: safe.
+template <class K, class V, class Eq>
+class dead_letters {
+public:
+    using letter = dead_letter<K, V>;
+
+    explicit dead_letters(std::size_t limit) : limit_(limit) {}
+
+    /// Keeps letters in this folder from now on, with those that are there.
+    void open(journal_options options, const boost::asio::any_io_executor& runs_on,
+              const std::shared_ptr<async::scheduler>& time)
+        requires(key_encodable<K> && encodable<V>)
+    {
+        std::vector<std::uint64_t> ended;
+        log_ = write_log::open(std::move(options), runs_on, time,
+                               [&](std::uint64_t id, bytes_view record) { replay(id, record, ended); });
+        for (std::uint64_t id : ended) {
+            letters_.erase(id);
+        }
+        log_->release(ended);
+        count_ = letters_.size();
+    }
+
+    /// Keeps it, and returns when that is safe. Its number; empty: there are as many as may be, or the disk
+    /// failed.
+    [[nodiscard]] boost::asio::awaitable<std::optional<std::uint64_t>> async_add(letter given) {
+        if (!reserve()) {
+            co_return std::nullopt;
+        }
+        bool is_safe = true;
+        if constexpr (key_encodable<K> && encodable<V>) {
+            if (log_ != nullptr) {
+                try {
+                    given.id = log_->append(encode(record_of(given)));
+                    co_await write_log::async_durable(log_, given.id);
+                } catch (...) {
+                    is_safe = false;
+                }
+            }
+        }
+        if (!is_safe) {
+            const std::lock_guard lock(mutex_);
+            --reserved_;
+            co_return std::nullopt;
+        }
+        co_return keep(std::move(given));
+    }
+
+    /// The same in memory alone: for the end, when there is no journal.
+    void add(letter given) {
+        const std::lock_guard lock(mutex_);
+        ++reserved_;
+        keep_locked(std::move(given));
+    }
+
+    [[nodiscard]] std::vector<letter> list() const {
+        const std::lock_guard lock(mutex_);
+        std::vector<letter> all;
+        all.reserve(letters_.size());
+        for (const auto& each : letters_) {
+            all.push_back(each.second);
+        }
+        return all;
+    }
+    [[nodiscard]] std::optional<letter> find(std::uint64_t id) const {
+        const std::lock_guard lock(mutex_);
+        const auto at = letters_.find(id);
+        return at == letters_.end() ? std::nullopt : std::optional<letter>(at->second);
+    }
+    /// Whether this very write is here.
+    [[nodiscard]] bool has(std::uint64_t writer, std::uint64_t sequence, const K& key) const {
+        const std::lock_guard lock(mutex_);
+        return std::any_of(letters_.begin(), letters_.end(), [&](const auto& each) {
+            const auto& given = each.second.operation;
+            return given.writer == writer && given.sequence == sequence && Eq{}(given.key, key);
+        });
+    }
+
+    /// False: there is none.
+    bool remove(std::uint64_t id) {
+        {
+            const std::lock_guard lock(mutex_);
+            if (letters_.erase(id) == 0) {
+                return false;
+            }
+            count_ = letters_.size();
+        }
+        if (log_ != nullptr) {
+            const std::uint64_t note = log_->append(encode({.what = write_record::kind::gone, .id = id}));
+            std::vector<std::uint64_t> ended{id, note};
+            if (size() == 0) {
+                const std::lock_guard lock(mutex_);
+                ended.insert(ended.end(), notes_.begin(), notes_.end());
+                notes_.clear();
+            }
+            log_->release(ended);
+        }
+        return true;
+    }
+
+    /// A newer write of the key was accepted. Cost: one load while there are no letters.
+    void supersede(const K& key, std::uint64_t sequence) {
+        if (count_.load(std::memory_order_acquire) == 0) {
+            return;
+        }
+        const std::lock_guard lock(mutex_);
+        for (auto& [id, each] : letters_) {
+            if (!each.is_superseded && each.operation.sequence < sequence && Eq{}(each.operation.key, key)) {
+                each.is_superseded = true;
+                if (log_ != nullptr) {
+                    note_superseded(id);
+                }
+            }
+        }
+    }
+
+    [[nodiscard]] std::size_t size() const noexcept { return count_.load(std::memory_order_acquire); }
+    void close() {
+        if (log_ != nullptr) {
+            log_->close();
+        }
+    }
+
+private:
+    [[nodiscard]] bool reserve() {
+        const std::lock_guard lock(mutex_);
+        if (letters_.size() + reserved_ >= limit_) {
+            return false;
+        }
+        ++reserved_;
+        return true;
+    }
+
+    std::uint64_t keep(letter given) {
+        const std::lock_guard lock(mutex_);
+        return keep_locked(std::move(given));
+    }
+    std::uint64_t keep_locked(letter given) {
+        --reserved_;
+        if (given.id == 0) {
+            given.id = ++last_id_;
+        }
+        const std::uint64_t id = given.id;
+        letters_.insert_or_assign(id, std::move(given));
+        count_ = letters_.size();
+        return id;
+    }
+
+    // On its way to the disk, and not waited for: one that a crash forgets is noted again by the key's next
+    // write.
+    void note_superseded(std::uint64_t id) noexcept {
+        try {
+            const std::uint64_t note =
+                log_->append(encode({.what = write_record::kind::superseded, .id = id}));
+            notes_.push_back(note);
+            log_->when_durable(note, [](const std::exception_ptr& /*ignored*/) {});
+        } catch (...) {
+            return;
+        }
+    }
+
+    [[nodiscard]] static write_record record_of(const letter& given) {
+        write_record record{
+            .what = given.operation.value ? write_record::kind::letter_put : write_record::kind::letter_erase,
+            .writer = given.operation.writer,
+            .version = given.operation.version,
+            .key = key_codec<K>::encode(given.operation.key),
+            .sequence = given.operation.sequence,
+            .code = given.code.value(),
+            .category = given.code ? given.code.category().name() : "",
+            .reason = given.reason};
+        if (given.operation.value) {
+            codec<V>::encode(*given.operation.value, record.value);
+        }
+        return record;
+    }
+
+    void replay(std::uint64_t id, bytes_view bytes, std::vector<std::uint64_t>& ended) {
+        const auto record = decode_write_record(bytes);
+        if (!record) {
+            throw error(errc::invalid_data, "a dead letter in the journal is not one");
+        }
+        if (record->what == write_record::kind::gone) {
+            ended.push_back(record->id);
+            ended.push_back(id);
+            return;
+        }
+        if (record->what == write_record::kind::superseded) {
+            notes_.push_back(id);
+            if (const auto at = letters_.find(record->id); at != letters_.end()) {
+                at->second.is_superseded = true;
+            }
+            return;
+        }
+        auto key = key_codec<K>::decode(record->key);
+        std::optional<V> value;
+        if (record->what == write_record::kind::letter_put) {
+            value = codec<V>::decode(record->value);
+        }
+        if (!record->is_letter() || !key || (record->what == write_record::kind::letter_put && !value)) {
+            throw error(errc::invalid_data,
+                        "a dead letter in the journal has a key or value of another type");
+        }
+        letters_.insert_or_assign(id, letter{.id = id,
+                                             .operation = {.key = std::move(*key),
+                                                           .value = std::move(value),
+                                                           .version = record->version,
+                                                           .writer = record->writer,
+                                                           .sequence = record->sequence},
+                                             .code = code_of(record->category, record->code),
+                                             .reason = record->reason});
+    }
+
+    const std::size_t limit_;
+    std::shared_ptr<write_log> log_;
+    std::atomic<std::size_t> count_{0};
+    mutable std::mutex mutex_;  // guards below
+    std::map<std::uint64_t, letter> letters_;
+    std::size_t reserved_ = 0;
+    std::uint64_t last_id_ = 0;
+    std::vector<std::uint64_t> notes_;  // records about letters: done with when there are no letters
+};
+
+}  // namespace levee::cache_detail

@@ -1,0 +1,116 @@
+/// How a key and its value lie in a slot: themselves if they are small and plain, else a pointer to them.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include "levee/core/clock.hpp"
+#include "levee/local/detail/slot_index.hpp"
+#include "levee/local/removal_cause.hpp"
+
+namespace levee::local_detail {
+
+/// The end of a life that does not end, in the clock's nanoseconds.
+inline constexpr std::int64_t never = (time_point::max)().time_since_epoch().count();
+
+/// What the type-free parts know of a node.
+struct node_base {
+    std::uint64_t hash = 0;
+    std::int64_t life = never;  ///< Fixed before it is published.
+    std::int64_t use = 0;       ///< When it was last used, by std::atomic_ref; only with a time to idle.
+    node_base* next_retired = nullptr;
+    node_base* next_removed = nullptr;
+    std::atomic<std::uint32_t> holds{0};  ///< Who needs it beyond its epoch: raised under the shard's lock.
+    removal_cause cause{};
+};
+
+/// A key and its value: immutable once published, freed when no reader can see it.
+template <class K, class V>
+struct node : node_base {
+    template <class Value>
+    node(K&& k, Value&& v) : key(std::move(k)), value(std::forward<Value>(v)) {}
+
+    const K key;
+    const V value;
+};
+
+template <class T>
+inline constexpr bool is_atomic_value = [] {
+    if constexpr (std::is_trivially_copyable_v<T> && std::is_copy_constructible_v<T> && !std::is_const_v<T>) {
+        if constexpr (sizeof(T) == 1 || sizeof(T) == 2 || sizeof(T) == 4 || sizeof(T) == 8) {
+            return std::atomic_ref<T>::is_always_lock_free;
+        }
+    }
+    return false;
+}();
+
+/// Whether they lie in the slot itself: the value can be replaced by one atomic store.
+template <class K, class V>
+inline constexpr bool lies_in_slot = is_atomic_value<V> && std::is_trivially_copyable_v<K> &&
+                                     std::is_copy_constructible_v<K> && sizeof(K) <= 16 && alignof(K) <= 8;
+
+template <class K, class V>
+struct small_entry {
+    K key;
+    alignas(std::atomic_ref<V>::required_alignment) V value;
+
+    [[nodiscard]] static const small_entry& in(const std::byte* slot) noexcept {
+        return *reinterpret_cast<const small_entry*>(slot);
+    }
+    [[nodiscard]] static std::atomic_ref<V> value_in(std::byte* slot) noexcept {
+        return std::atomic_ref<V>(reinterpret_cast<small_entry*>(slot)->value);
+    }
+};
+
+/// The pointer in a slot. Release when stored; pairs with the acquire of readers.
+[[nodiscard]] inline std::atomic_ref<node_base*> node_in(const std::byte* slot) noexcept {
+    return std::atomic_ref(*reinterpret_cast<node_base**>(const_cast<std::byte*>(slot)));
+}
+
+/// A pair on its way in.
+template <class K, class V>
+struct small_draft {
+    small_draft(std::uint64_t its_hash, K&& k, V&& v) : hash(its_hash), pair_key(k), pair_value(v) {}
+
+    [[nodiscard]] const K& key() const noexcept { return pair_key; }
+    [[nodiscard]] const V& value() const noexcept { return pair_value; }
+
+    std::uint64_t hash;
+    std::size_t weight = 1;
+    K pair_key;
+    V pair_value;
+};
+
+template <class K, class V>
+struct node_draft {
+    node_draft(std::uint64_t its_hash, K&& k, V&& v)
+        : hash(its_hash), made(std::make_unique<node<K, V>>(std::move(k), std::move(v))) {
+        made->hash = its_hash;
+    }
+
+    [[nodiscard]] const K& key() const noexcept { return made->key; }
+    [[nodiscard]] const V& value() const noexcept { return made->value; }
+
+    std::uint64_t hash;
+    std::size_t weight = 1;
+    std::unique_ptr<node<K, V>> made;  // null once it is stored
+};
+
+template <class K, class V>
+using draft = std::conditional_t<lies_in_slot<K, V>, small_draft<K, V>, node_draft<K, V>>;
+
+/// Bytes of a slot before its times.
+template <class K, class V>
+[[nodiscard]] constexpr std::size_t slot_payload() noexcept {
+    if constexpr (lies_in_slot<K, V>) {
+        return sizeof(small_entry<K, V>);
+    } else {
+        return sizeof(node_base*);
+    }
+}
+
+}  // namespace levee::local_detail

@@ -1,0 +1,207 @@
+/// The index of one shard: from hashes to slots, and from ids to slots. Knows neither keys nor values.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "levee/local/detail/chunked_array.hpp"
+#include "levee/local/detail/grace_queue.hpp"
+#include "levee/local/detail/group_table.hpp"
+#include "levee/local/detail/policy.hpp"
+
+namespace levee::local_detail {
+
+/// Finds entries for readers without a lock, and lets the holder of the shard's lock change what they find.
+///
+/// *What a racing reader sees.* An entry's slot is written, then published by its tag; its value is replaced
+/// by one atomic store; it is removed by taking its tag away, and its slot is not written again until no
+/// reader can be looking at it. To grow, a new table is published that points to the older one; readers look
+/// in the older one first, and an entry is published in the new one before it leaves the older one; so none
+/// is missed on the move. A reader that found nothing in a table that is no longer the current one looks
+/// again.
+///
+/// *Growing* moves a few groups with each write, so that no write pays for the whole. A table that was
+/// emptied is freed when its epoch has passed.
+///
+/// Thread safety: `find` is for pinned threads; all else for the holder of the lock.
+class slot_index {
+public:
+    using times = slot_layout::times;
+
+    /// What is in a slot. `values`: bytes that readers may be reading, so a slot is reused only after an
+    /// epoch. `pointer`: one atomic pointer to an immutable node; a reader that finds another key's node
+    /// passes it over, so the slot can be reused at once.
+    enum class content : std::uint8_t { values, pointer };
+
+    /// `expected`: about how many entries there will be; zero: not known.
+    slot_index(content what, std::size_t payload, times expiry, std::size_t expected);
+    ~slot_index();
+    slot_index(const slot_index&) = delete;
+    slot_index& operator=(const slot_index&) = delete;
+
+    /// Calls `fits(slot)` on what may be the entry. True: it is `at`, in `table`. Pinned threads
+    /// only.
+    template <class Fits>
+    LEVEE_LOOK_UP bool find(hash_parts hash, Fits& fits, group_table::place& at,
+                            const group_table*& table) const {
+        const group_table* const current = table_.load(std::memory_order_acquire);
+        if (current->older.load(std::memory_order_acquire) == nullptr) [[likely]] {
+            if (current->find(hash, fits, at)) [[likely]] {
+                table = current;
+                return true;
+            }
+            if (table_.load(std::memory_order_acquire) == current) [[likely]] {
+                return false;
+            }
+        }
+        group_table::place slow;  // copied, so that the address of `at` is not needed
+        const group_table* const slow_table = find_in_both(hash, fits, slow);
+        if (slow_table == nullptr) {
+            return false;
+        }
+        at.tags = slow.tags;
+        at.slot = slow.slot;
+        at.lane = slow.lane;
+        at.is_referenced = slow.is_referenced;
+        table = slow_table;
+        return true;
+    }
+
+    // Under the lock. Slots are of `table()`, and valid until the next call that may grow it.
+
+    [[nodiscard]] group_table& table() const noexcept { return *table_.load(std::memory_order_relaxed); }
+
+    /// As `find`; an entry in the older table is moved first.
+    template <class Fits>
+    [[nodiscard]] slot_number find_locked(hash_parts hash, Fits& fits) {
+        if (const group_table* const older = table().older.load(std::memory_order_relaxed)) [[unlikely]] {
+            if (const slot_number found = older->find(hash, fits); found != no_slot) {
+                return move(*older, found);
+            }
+        }
+        return table().find(hash, fits);
+    }
+
+    /// Makes sure that the next `add` has room, and does a piece of growing. False: all spare slots wait for
+    /// a reader that does not end. Errors: std::bad_alloc; nothing is changed.
+    [[nodiscard]] bool prepare();
+
+    /// A slot for a new entry, not yet visible: write it, then `publish`. Only after `prepare`.
+    [[nodiscard]] slot_number take(hash_parts hash) noexcept { return table().take_empty(hash); }
+    entry_id publish(slot_number at, hash_parts hash) noexcept;
+
+    /// The entry is no longer found; its id is free. Tells nobody.
+    void remove(entry_id id) noexcept;
+
+    [[nodiscard]] entry_id id_at(slot_number at) const noexcept { return table().id(at); }
+
+    struct location {
+        const group_table* table;
+        slot_number slot;
+    };
+    /// Where the entry is, in either table.
+    [[nodiscard]] location find_id(entry_id id) const noexcept { return {&table_of(id), slot_of(id)}; }
+
+    /// The entry's slot; it is moved to the current table if need be.
+    [[nodiscard]] slot_number at(entry_id id) noexcept;
+    [[nodiscard]] bool is_used(entry_id id) const noexcept {
+        return id < next_id_ && (cold_[id].slot & free_bit) == 0;
+    }
+    [[nodiscard]] std::uint32_t hash_of(entry_id id) const noexcept { return cold_[id].hash; }
+
+    [[nodiscard]] bool take_reference(entry_id id) noexcept;
+    [[nodiscard]] bool is_referenced(entry_id id) const noexcept;
+    void set_reference(slot_number at) noexcept { table().set_reference(at, true); }
+    void prefetch(entry_id id) const noexcept;
+
+    /// All ids ever used are below; also what may be used next.
+    [[nodiscard]] entry_id id_end() const noexcept { return next_id_; }
+    [[nodiscard]] entry_id id_limit() const noexcept { return static_cast<entry_id>(cold_.size()); }
+
+    [[nodiscard]] std::size_t size() const noexcept { return live_; }
+
+    /// Room for `entries` is to be expected; grows no further in big steps. Zero: not known.
+    void expect(std::size_t entries) noexcept;
+
+    /// Slots for times: the table is rebuilt, piece by piece, if it has none. Errors: std::bad_alloc.
+    void need_times(times expiry);
+
+    /// Moves up to `groups` groups of a rebuilding; true: there is nothing left to move.
+    bool rebuild(std::size_t groups) noexcept;
+
+    /// A smaller table if the present one is far too big. Errors: std::bad_alloc.
+    void shrink();
+
+    /// Frees what can be freed of old tables and slots. True: something was.
+    bool collect() noexcept;
+
+    [[nodiscard]] std::size_t memory() const noexcept;
+
+    /// Whether ids, slots, tags and counters agree; for tests.
+    [[nodiscard]] bool is_consistent() const noexcept;
+
+private:
+    /// `find` while entries are on the move; null: nothing.
+    template <class Fits>
+    [[gnu::noinline]] const group_table* find_in_both(hash_parts hash, Fits& fits,
+                                                      group_table::place& at) const {
+        for (;;) {
+            const group_table* const current = table_.load(std::memory_order_acquire);
+            if (const group_table* const older = current->older.load(std::memory_order_acquire)) {
+                if (older->find(hash, fits, at)) {
+                    return older;
+                }
+            }
+            if (current->find(hash, fits, at)) {
+                return current;
+            }
+            if (table_.load(std::memory_order_acquire) == current) {
+                return nullptr;
+            }
+        }
+    }
+
+    struct cold_part {
+        std::uint32_t hash;
+        std::uint32_t slot;  // with free_bit: the next free id; else with generation_bit_ as it was then
+    };
+    static constexpr std::uint32_t free_bit = 1U << 31;
+    static constexpr std::uint32_t generation_bit = 1U << 30;
+    static constexpr std::uint32_t no_free = free_bit - 1;  // the end of the chain of free ids
+
+    slot_number move(const group_table& older, slot_number from) noexcept;
+    [[nodiscard]] bool is_in_older(entry_id id) const noexcept {
+        return (cold_[id].slot & generation_bit) != generation_;
+    }
+    [[nodiscard]] group_table& table_of(entry_id id) const noexcept {
+        return is_in_older(id) ? *table().older.load(std::memory_order_relaxed) : table();
+    }
+    [[nodiscard]] slot_number slot_of(entry_id id) const noexcept { return cold_[id].slot & ~generation_bit; }
+    void start_rebuild(std::size_t groups);
+    void end_rebuild() noexcept;
+    [[nodiscard]] std::size_t spare_slots(std::size_t entries) const noexcept;
+    [[nodiscard]] std::size_t groups_for(std::size_t entries) const noexcept;
+    [[nodiscard]] std::size_t next_groups() const noexcept;
+    [[nodiscard]] static std::size_t most_used(const group_table& table) noexcept;
+    void set_limits() noexcept;
+
+    alignas(64) std::atomic<group_table*> table_;  // alone with what seldom changes: readers read it
+
+    alignas(64) slot_layout layout_;
+    const content content_;
+    std::size_t live_ = 0;  // entries, in both tables
+    std::size_t used_ = 0;  // slots of the current table that are not empty
+    std::size_t expected_ = 0;
+    std::uint32_t generation_ =
+        0;                        // flipped with each new table: who has the other one is in the older table
+    std::size_t next_group_ = 0;  // of the older table, to be moved next
+    chunked_array<cold_part> cold_;
+    entry_id next_id_ = 0;             // ids from here on were never used
+    std::uint32_t free_id_ = no_free;  // the free one given out next
+    std::uint32_t retired_limit_ = 0;
+    grace_queue<slot_number, no_slot> retired_;
+    group_table* retired_tables_ = nullptr;
+};
+
+}  // namespace levee::local_detail

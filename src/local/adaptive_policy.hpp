@@ -1,0 +1,77 @@
+/// The policy of `local_cache`: never far from the best fixed one.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "levee/local/detail/policy.hpp"
+#include "local/division_advisor.hpp"
+#include "local/window_clock.hpp"
+
+namespace levee::local_detail {
+
+/// A `window_clock` over a shard's entries, divided as a `division_advisor` says.
+///
+/// *How the advisor learns of hits, which nobody tells.* A missed key comes as a newcomer. A hit leaves a
+/// reference bit: it is seen when the entry is swept, or sooner when the sampled entries are asked in turn, a
+/// few at each miss, so that a round takes about a quarter of the time in which the cache is turned over.
+/// Further hits on an entry between two sweeps are not seen, nor needed: every way of dividing would have
+/// had them, too.
+///
+/// *Cost.* A hit: nothing but the bit. A miss: some loads for the entries at the heads of both queues,
+/// prefetched; at most `window_clock::most_moves + most_chances` entries are swept, and on average one; a
+/// sampled key, 1 in `division_advisor::sample()`, also goes through eight shadow caches. Memory: 8 bytes of
+/// links, 1 of marks and 6 of history an entry, 8 of weight if there are weights; and the shadows.
+///
+/// Thread safety: as every policy, under the shard's lock.
+class adaptive_policy final : public eviction_policy {
+public:
+    /// `seed`: what an enemy who chooses keys must not know.
+    explicit adaptive_policy(std::uint64_t seed);
+
+    void reserve(entry_id limit) override;
+    void expect(std::size_t entries, std::size_t weight) override;
+    void insert(entry_id id, std::uint32_t hash, std::size_t weight) noexcept override;
+    void erase(entry_id id, removal_cause why) noexcept override;  ///< What was known of the key is lost.
+    void erase(entry_id id, std::uint32_t hash, removal_cause why) noexcept override;
+    void reweigh(entry_id id, std::size_t weight) noexcept override;
+    [[nodiscard]] entry_id victim(policy_host& host, const newcomer* comes, entry_id keep) noexcept override;
+    [[nodiscard]] std::size_t order(const policy_host& host, bool hottest_first, entry_id* ids,
+                                    std::size_t count) const noexcept override;
+    [[nodiscard]] replacement_report report() const noexcept override;
+    [[nodiscard]] std::size_t memory() const noexcept override;
+
+    // For tests.
+    [[nodiscard]] const window_clock<entry_id>& clock() const noexcept { return clock_; }
+    [[nodiscard]] const division_advisor& advisor() const noexcept { return advisor_; }
+    [[nodiscard]] std::size_t sampled() const noexcept { return sampled_.size(); }
+
+private:
+    static constexpr unsigned is_sampled = 0, is_told = 1;  // marks: of the sample; its use is known
+
+    struct sweeping;  // the host, as `window_clock` asks it
+
+    void size_up();
+    void take_stock(const policy_host& host) noexcept;
+    void tell(std::uint32_t hash, std::uint64_t weight) noexcept;
+    void ask_some(const policy_host& host) noexcept;
+    void add_to_sample(entry_id id) noexcept;
+    void leave_sample(entry_id id) noexcept;
+
+    window_clock<entry_id> clock_;
+    division_advisor advisor_;
+    std::vector<entry_id> sampled_{};  // entries of the sample, in any order; never grows beyond its capacity
+    std::uint64_t sampled_weight_ = 0;
+    std::size_t next_asked_ = 0;  // into sampled_
+    std::uint64_t due_ = 0;       // of entries to ask, in parts of 1 / sample()
+    std::size_t limit_ = 0;       // of ids
+    std::size_t expected_ = 0;    // entries when full; zero: not known
+    std::size_t remembered_ = 0;  // entries that the history was sized for
+    bool weighted_ = false;
+    bool stock_is_old_ = false;  // the sample was changed: `sampled_` is to be made anew
+    bool made_room_ = false;     // a victim was asked for since the last insert
+    bool is_full_ = false;
+};
+
+}  // namespace levee::local_detail

@@ -1,0 +1,313 @@
+#include "levee/local/detail/slot_index.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+#include "levee/core/epoch.hpp"
+
+namespace levee::local_detail {
+namespace {
+
+constexpr std::size_t least_groups = 4;
+constexpr std::size_t most_first_groups = 64;
+constexpr std::size_t groups_a_write = 4;
+constexpr std::size_t least_spare = 256;
+constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
+
+}  // namespace
+
+slot_index::slot_index(content what, std::size_t payload, times expiry, std::size_t expected)
+    : table_(nullptr), layout_(payload, expiry), content_(what), expected_(expected), retired_(64) {
+    const std::size_t groups = std::min(groups_for(expected), most_first_groups);
+    table_.store(group_table::make(layout_, groups).release(), std::memory_order_release);
+    set_limits();
+}
+
+slot_index::~slot_index() {
+    group_table* const current = &table();
+    for (group_table* chain : {current->older.load(std::memory_order_relaxed), retired_tables_}) {
+        while (chain != nullptr) {
+            group_table* const next = chain->next_retired;
+            group_table::free_memory()(chain);
+            chain = next;
+        }
+    }
+    group_table::free_memory()(current);
+}
+
+// Of 13 slots, 11 may be in use: then some 5 % of the entries are not in their home group.
+std::size_t slot_index::most_used(const group_table& table) noexcept {
+    return table.groups() * 11;
+}
+
+std::size_t slot_index::spare_slots(std::size_t entries) const noexcept {
+    return content_ == content::values ? std::max(least_spare, entries / 32) : 0;
+}
+
+std::size_t slot_index::groups_for(std::size_t entries) const noexcept {
+    return std::max(least_groups, (entries + spare_slots(entries)) / 11 + 1);
+}
+
+void slot_index::set_limits() noexcept {
+    const std::size_t most = most_used(table());
+    retired_limit_ =
+        static_cast<std::uint32_t>(std::max(spare_slots(expected_ != 0 ? expected_ : most), most / 32));
+    retired_.set_batch(std::clamp(retired_limit_ / 4, 64U, 1024U));
+}
+
+void slot_index::expect(std::size_t entries) noexcept {
+    expected_ = entries;
+    set_limits();
+}
+
+// Twice as many; near what is expected, in smaller steps.
+std::size_t slot_index::next_groups() const noexcept {
+    const std::size_t now = table().groups();
+    if (expected_ == 0) {
+        return 2 * now;
+    }
+    const std::size_t wanted = groups_for(expected_ + expected_ / 64);
+    return std::clamp(wanted, now + now / 8 + 1, 2 * now);
+}
+
+bool slot_index::prepare() {
+    if (table().older.load(std::memory_order_relaxed) != nullptr) [[unlikely]] {
+        rebuild(groups_a_write);
+    }
+    if (retired_.is_due()) {
+        collect();
+    }
+    if (retired_.size() >= retired_limit_) {
+        collect();
+        collect();  // the first one may only have sealed
+        if (retired_.size() >= retired_limit_) {
+            return false;
+        }
+    }
+    if (used_ + 1 > most_used(table())) {
+        rebuild(table().groups() * 2 + 1);  // all; there is nothing left unless it has just grown
+        if (used_ + 1 > most_used(table())) {
+            start_rebuild(next_groups());
+        }
+    }
+    if (free_id_ == no_free && next_id_ == cold_.size()) {
+        cold_.reserve(cold_.size() + 1);
+    }
+    return true;
+}
+
+entry_id slot_index::publish(slot_number at, hash_parts hash) noexcept {
+    entry_id id = free_id_;
+    if (id != no_free) {
+        free_id_ = cold_[id].slot & ~free_bit;
+    } else {
+        id = next_id_++;
+    }
+    group_table& here = table();
+    cold_[id] = {hash.low, at | generation_};
+    here.id(at) = id;
+    here.set_reference(at, false);
+    here.set_tag(at, hash.tag);
+    ++live_;
+    ++used_;
+    return id;
+}
+
+slot_number slot_index::at(entry_id id) noexcept {
+    if (is_in_older(id)) [[unlikely]] {
+        return move(*table().older.load(std::memory_order_relaxed), slot_of(id));
+    }
+    return slot_of(id);
+}
+
+void slot_index::remove(entry_id id) noexcept {
+    const slot_number gone = at(id);
+    group_table& here = table();
+    const hash_parts hash(cold_[id].hash, here.tag(gone));
+    here.set_tag(gone, content_ == content::values ? tag_retired : tag_empty);
+    here.unmark(hash, gone);
+    --live_;
+    if (content_ == content::values) {
+        retired_.add(gone, here.id(gone));
+    } else {
+        --used_;
+    }
+    cold_[id].slot = free_bit | free_id_;
+    free_id_ = id;
+}
+
+bool slot_index::take_reference(entry_id id) noexcept {
+    const group_table& table = table_of(id);
+    const slot_number slot = slot_of(id);
+    if (!table.is_referenced(slot)) {
+        return false;
+    }
+    table.set_reference(slot, false);
+    return true;
+}
+
+bool slot_index::is_referenced(entry_id id) const noexcept {
+    return table_of(id).is_referenced(slot_of(id));
+}
+
+void slot_index::prefetch(entry_id id) const noexcept {
+    if (is_used(id)) {
+        table_of(id).prefetch(slot_of(id));
+    }
+}
+
+slot_number slot_index::move(const group_table& older, slot_number from) noexcept {
+    group_table& here = table();
+    const entry_id id = older.id(from);
+    const hash_parts hash(cold_[id].hash, older.tag(from));
+    const slot_number to = here.take_empty(hash);
+    std::byte* const source = older.slot(from);
+    std::byte* const target = here.slot(to);
+    if (content_ == content::pointer) {
+        // Atomic, since readers may look at a slot that was used before. Release: they follow the pointer.
+        const auto pointer = std::atomic_ref(*reinterpret_cast<std::uintptr_t*>(source));
+        std::atomic_ref(*reinterpret_cast<std::uintptr_t*>(target))
+            .store(pointer.load(std::memory_order_relaxed), std::memory_order_release);
+    } else {
+        std::memcpy(target, source, layout_.payload);
+        if (here.has_life()) {
+            const std::int64_t life =
+                older.has_life() ? older.life(source).load(std::memory_order_relaxed) : never;
+            here.life(target).store(life, std::memory_order_relaxed);
+        }
+        if (here.has_use()) {
+            here.use(target).store(older.use(source).load(std::memory_order_relaxed),
+                                   std::memory_order_relaxed);
+        }
+    }
+    here.id(to) = id;
+    here.set_reference(to, older.is_referenced(from));
+    cold_[id].slot = to | generation_;
+    here.set_tag(to, hash.tag);
+    older.set_tag(from, tag_retired);  // after it was published in the current table
+    ++used_;
+    return to;
+}
+
+bool slot_index::rebuild(std::size_t groups) noexcept {
+    const group_table* const older = table().older.load(std::memory_order_relaxed);
+    if (older == nullptr) {
+        return true;
+    }
+    for (; groups != 0 && next_group_ < older->groups(); --groups, ++next_group_) {
+        for (unsigned lane = 0; lane < slots_in_group; ++lane) {
+            const auto slot = static_cast<slot_number>(next_group_ << 4 | lane);
+            if (older->tag(slot) > tag_retired) {
+                move(*older, slot);
+            }
+        }
+    }
+    if (next_group_ < older->groups()) {
+        return false;
+    }
+    end_rebuild();
+    return true;
+}
+
+void slot_index::start_rebuild(std::size_t groups) {
+    group_table& old = table();
+    group_table::pointer fresh = group_table::make(layout_, groups);
+    generation_ ^= generation_bit;
+    retired_.clear();  // they are never used again
+    next_group_ = 0;
+    used_ = 0;
+    fresh->older.store(&old, std::memory_order_relaxed);  // published with it
+    table_.store(fresh.release(), std::memory_order_release);
+    set_limits();
+}
+
+void slot_index::end_rebuild() noexcept {
+    group_table* const old = table().older.load(std::memory_order_relaxed);
+    table().older.store(nullptr, std::memory_order_release);
+    old->retired_tag = epoch::retire_tag();
+    old->next_retired = retired_tables_;
+    retired_tables_ = old;
+}
+
+void slot_index::need_times(times expiry) {
+    if (layout_.expiry >= expiry) {
+        return;
+    }
+    rebuild(table().groups() * 2 + 1);
+    const slot_layout before = layout_;
+    layout_ = slot_layout(layout_.payload, expiry);
+    try {
+        start_rebuild(std::max(table().groups(), groups_for(live_)));
+    } catch (...) {
+        layout_ = before;
+        throw;
+    }
+}
+
+void slot_index::shrink() {
+    const std::size_t wanted = groups_for(std::max(live_, std::min(expected_, live_ * 2)));
+    if (table().older.load(std::memory_order_relaxed) == nullptr && wanted < table().groups() / 2) {
+        start_rebuild(wanted);
+    }
+}
+
+bool slot_index::collect() noexcept {
+    bool has_freed = false;
+    group_table& here = table();
+    for (slot_number slot = retired_.take_passed(); slot != no_slot; --used_, has_freed = true) {
+        here.set_tag(std::exchange(slot, here.id(slot)), tag_empty);
+    }
+    if (retired_tables_ != nullptr) {
+        const epoch::tag oldest = epoch::oldest();
+        for (group_table** link = &retired_tables_; *link != nullptr;) {
+            group_table* const table = *link;
+            if (table->retired_tag < oldest) {
+                *link = table->next_retired;
+                group_table::free_memory()(table);
+                has_freed = true;
+            } else {
+                link = &table->next_retired;
+            }
+        }
+    }
+    return has_freed;
+}
+
+std::size_t slot_index::memory() const noexcept {
+    std::size_t sum = table().memory() + cold_.memory();
+    if (const group_table* const older = table().older.load(std::memory_order_relaxed)) {
+        sum += older->memory();
+    }
+    for (const group_table* old = retired_tables_; old != nullptr; old = old->next_retired) {
+        sum += old->memory();
+    }
+    return sum;
+}
+
+bool slot_index::is_consistent() const noexcept {
+    std::size_t live = 0;
+    for (entry_id id = 0; id < next_id_; ++id) {
+        if (!is_used(id)) {
+            continue;
+        }
+        ++live;
+        const group_table& home = table_of(id);
+        const slot_number at = slot_of(id);
+        const std::uint8_t tag = home.tag(at);
+        const auto is_it = [&](const std::byte* slot) { return slot == home.slot(at); };
+        if (tag <= tag_retired || home.id(at) != id || home.find({cold_[id].hash, tag}, is_it) != at) {
+            return false;
+        }
+    }
+    std::size_t used = 0;
+    for (std::size_t group = 0; group < table().groups(); ++group) {
+        for (unsigned lane = 0; lane < slots_in_group; ++lane) {
+            used += table().tag(static_cast<slot_number>(group << 4 | lane)) != tag_empty ? 1U : 0U;
+        }
+    }
+    return live == live_ && used == used_;
+}
+
+}  // namespace levee::local_detail

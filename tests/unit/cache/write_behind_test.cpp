@@ -1,0 +1,578 @@
+#include "levee/cache/write_behind.hpp"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/use_future.hpp>
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "levee/async/runtime.hpp"
+#include "levee/store/source.hpp"
+#include "levee/testing/simulation.hpp"
+
+namespace levee {
+namespace {
+
+using namespace std::chrono_literals;
+
+using text_op = write_op<int, std::string>;
+using text_options = write_behind_options<int, std::string>;
+
+/// A table in memory whose failures a test chooses. Coroutines that never suspend, unless told to.
+class scripted_source final : public source<int, std::string> {
+public:
+    boost::asio::awaitable<std::vector<loaded<std::string>>> async_load(
+        std::vector<load_request<int, std::string>> requests) override {
+        const std::lock_guard lock(mutex);
+        std::vector<loaded<std::string>> found;
+        for (const auto& each : requests) {
+            ++loads;
+            const auto at = rows.find(each.key);
+            found.push_back(at == rows.end() ? loaded<std::string>::missing()
+                                             : loaded<std::string>::found(at->second));
+        }
+        co_return found;
+    }
+
+    boost::asio::awaitable<write_report> async_store(std::vector<text_op> operations) override {
+        if (before_store) {
+            auto waiting = before_store(operations);
+            co_await std::move(waiting);
+        }
+        const std::lock_guard lock(mutex);
+        batches.push_back(operations);
+        for (const auto& each : operations) {
+            if (refuse) {
+                refuse(each);  // throws: the whole batch
+            }
+        }
+        write_report report(operations.size());
+        for (std::size_t i = 0; i < operations.size(); ++i) {
+            if (refuse_row && (report[i].error = refuse_row(operations[i])) != nullptr) {
+                continue;
+            }
+            if (operations[i].value) {
+                rows[operations[i].key] = *operations[i].value;
+            } else {
+                rows.erase(operations[i].key);
+            }
+        }
+        co_return report;
+    }
+
+    std::mutex mutex;
+    std::map<int, std::string> rows;
+    std::vector<std::vector<text_op>> batches;
+    std::size_t loads = 0;
+    std::function<void(const text_op&)> refuse{};
+    std::function<std::exception_ptr(const text_op&)> refuse_row{};
+    std::function<boost::asio::awaitable<void>(const std::vector<text_op>&)> before_store{};
+};
+
+/// A write-behind cache in virtual time: nothing happens but in `world.run_for`.
+struct bench {
+    explicit bench(text_options behind = {}, std::size_t l1 = 100)
+        : bench(std::make_shared<scripted_source>(), std::move(behind), l1) {}
+    bench(std::shared_ptr<scripted_source> to, text_options behind, std::size_t l1 = 100)
+        : db(std::move(to)),
+          cache(db,
+                {.local = {.max_entries = l1, .clock = &world.clock()},
+                 .executor = world.executor(),
+                 .blocking_executor = world.executor(),
+                 .scheduler = world.scheduler(),
+                 .seed = 7},
+                at_once(std::move(behind))) {}
+
+    /// What an operation of the cache brings, which must not need more than `within` of virtual time.
+    template <class Begin>
+    auto get(Begin begin, duration within = 1min) {
+        auto future = begin(boost::asio::bind_executor(world.executor(), boost::asio::use_future));
+        world.run_for(within);
+        EXPECT_EQ(future.wait_for(0s), std::future_status::ready);
+        return future.get();
+    }
+    [[nodiscard]] auto token() {
+        return boost::asio::bind_executor(world.executor(), boost::asio::use_future);
+    }
+
+    // Destructors run outside of virtual time: nothing would come of waiting.
+    static text_options at_once(text_options options) {
+        options.close_timeout = 0s;
+        return options;
+    }
+    bool flush(duration within = 1min) {
+        return get([&](auto token) { return cache.async_flush(within, token); }, within);
+    }
+
+    testing::simulation world{1};
+    std::shared_ptr<scripted_source> db;
+    write_behind<int, std::string> cache;
+};
+
+std::exception_ptr failure(errc code) {
+    return std::make_exception_ptr(error(code, "scripted"));
+}
+
+TEST(write_behind, acknowledges_before_the_source_has_it_and_flushes_when_the_interval_has_passed) {
+    bench b({.flush_interval = 1s});
+    b.cache.put(1, "one");
+    b.world.run_for(999ms);
+    EXPECT_TRUE(b.db->rows.empty());
+    EXPECT_EQ(b.cache.stats().pending, 1U);
+    b.world.run_for(2ms);
+    EXPECT_EQ(b.db->rows.at(1), "one");
+    EXPECT_EQ(b.cache.stats().pending, 0U);
+    EXPECT_EQ(b.cache.stats().pending_bytes, 0U);
+}
+
+TEST(write_behind, sends_a_full_batch_without_waiting) {
+    bench b({.flush_interval = 1h, .batch_size = 3});
+    b.cache.put(1, "a");
+    b.cache.put(2, "b");
+    b.world.run_for(1s);
+    EXPECT_TRUE(b.db->batches.empty());
+    b.cache.put(3, "c");
+    b.world.run_for(1ms);
+    ASSERT_EQ(b.db->batches.size(), 1U);
+    EXPECT_EQ(b.db->batches[0].size(), 3U);
+}
+
+TEST(write_behind, sends_what_reaches_the_bytes_of_a_batch) {
+    bench b({.flush_interval = 1h, .batch_bytes = 1000, .size_of = [](int, const std::string&) {
+                 return std::size_t{600};
+             }});
+    b.cache.put(1, "a");
+    b.world.run_for(1s);
+    EXPECT_TRUE(b.db->batches.empty());
+    b.cache.put(2, "b");
+    b.world.run_for(1ms);
+    ASSERT_EQ(b.db->batches.size(), 1U);
+    EXPECT_EQ(b.db->batches[0].size(), 1U);  // two would be more than a batch
+}
+
+TEST(write_behind, coalesces_puts_and_erasures_of_a_key_to_the_last) {
+    bench b;
+    b.cache.put(1, "first");
+    b.cache.erase(1);
+    b.cache.put(1, "last");
+    b.cache.put(2, "kept");
+    b.cache.erase(2);
+    EXPECT_TRUE(b.flush());
+    ASSERT_EQ(b.db->batches.size(), 1U);
+    EXPECT_EQ(b.db->batches[0].size(), 2U);
+    EXPECT_EQ(b.db->rows, (std::map<int, std::string>{{1, "last"}}));
+    EXPECT_EQ(b.cache.stats().coalesced, 3U);
+    EXPECT_EQ(b.cache.stats().accepted, 5U);
+}
+
+TEST(write_behind, reads_its_writes_while_they_are_pending_and_after_l1_lost_them) {
+    bench b({}, 1);
+    b.db->rows[9] = "old";
+    b.cache.put(9, "new");
+    for (int key = 100; key < 110; ++key) {
+        b.cache.underlying().put(key, "crowd");
+    }
+    EXPECT_EQ(b.cache.try_get(9), "new");
+    EXPECT_EQ(b.cache.lookup(9).value, "new");
+    EXPECT_EQ(b.get([&](auto token) { return b.cache.async_get(9, token); }, 1ms), "new");
+    b.cache.erase(9);
+    EXPECT_EQ(b.get([&](auto token) { return b.cache.async_get(9, token); }, 1ms), std::nullopt);
+    EXPECT_EQ(b.cache.lookup(9).state, entry_state::negative);
+    EXPECT_EQ(b.db->loads, 0U);
+}
+
+TEST(write_behind, keeps_a_newer_write_behind_the_one_that_is_with_the_source) {
+    bench b({.flush_interval = 0s});
+    std::vector<std::string> arrived;
+    b.db->before_store = [&](const std::vector<text_op>& batch) -> boost::asio::awaitable<void> {
+        arrived.push_back(batch.front().value.value_or("erased"));
+        co_await b.world.scheduler()->sleep_until(b.world.now() + 1s);
+    };
+    b.cache.put(1, "a");
+    b.world.run_for(100ms);
+    b.cache.put(1, "b");
+    b.cache.put(1, "c");
+    b.world.run_for(100ms);
+    EXPECT_EQ(arrived, (std::vector<std::string>{"a"}));
+    EXPECT_EQ(b.cache.try_get(1), "c");
+    b.world.run_for(5s);
+    EXPECT_EQ(arrived, (std::vector<std::string>{"a", "c"}));
+    EXPECT_EQ(b.db->rows.at(1), "c");
+}
+
+TEST(write_behind, a_newer_write_supersedes_the_older_that_fails) {
+    bench b({.flush_interval = 0s, .batch_attempts = 1, .permanent_attempts = 5});
+    b.db->refuse_row = [](const text_op& op) {
+        return op.value == "bad" ? failure(errc::invalid_data) : nullptr;
+    };
+    b.db->before_store = [&](const std::vector<text_op>&) -> boost::asio::awaitable<void> {
+        co_await b.world.scheduler()->sleep_until(b.world.now() + 1s);
+    };
+    b.cache.put(1, "bad");
+    b.world.run_for(500ms);
+    b.cache.put(1, "good");
+    b.world.run_for(10s);
+    EXPECT_EQ(b.db->rows.at(1), "good");
+    EXPECT_EQ(b.cache.stats().superseded, 1U);
+    EXPECT_TRUE(b.cache.dead_letters().empty());
+}
+
+TEST(write_behind, a_newer_write_takes_the_place_of_one_that_waits_for_another_attempt) {
+    bench b({.flush_interval = 0s, .backoff = {.initial = 1h, .max = 1h, .jitter = backoff_jitter::none}});
+    b.db->refuse_row = [](const text_op& op) {
+        return op.value == "bad" ? std::make_exception_ptr(std::runtime_error("deadlock")) : nullptr;
+    };
+    b.cache.put(1, "bad");
+    b.world.run_for(1s);
+    EXPECT_EQ(b.cache.try_get(1), "bad");
+    b.cache.put(1, "good");
+    b.world.run_for(1s);
+    EXPECT_EQ(b.db->rows.at(1), "good");
+}
+
+TEST(write_behind, an_outage_delays_everything_and_loses_nothing) {
+    bench b({.flush_interval = 10ms, .batch_size = 4, .batch_attempts = 1, .max_attempts = 1});
+    bool is_down = true;
+    b.db->refuse = [&](const text_op&) {
+        if (is_down) {
+            throw error(errc::unavailable, "scripted outage");
+        }
+    };
+    for (int key = 0; key < 20; ++key) {
+        b.cache.put(key, "v");
+    }
+    b.world.run_for(1h);
+    EXPECT_EQ(b.cache.stats().pending, 20U);
+    EXPECT_EQ(b.cache.stats().dead_letters, 0U);
+    // Backed off, and not one attempt for each batch: an hour has 720 times 5 s, half of them on average.
+    EXPECT_LT(b.db->batches.size(), 3000U);
+    is_down = false;
+    b.world.run_for(30s);
+    EXPECT_EQ(b.db->rows.size(), 20U);
+    EXPECT_EQ(b.cache.stats().pending, 0U);
+}
+
+TEST(write_behind, finds_a_poison_row_by_splitting_and_gives_up_that_one_alone) {
+    std::vector<int> lost;
+    bench b({.flush_interval = 10ms,
+             .on_dead_letter =
+                 [&](const dead_letter<int, std::string>& each) { lost.push_back(each.operation.key); },
+             .backoff = {.initial = 10ms, .max = 100ms},
+             .batch_attempts = 2,
+             .max_attempts = 4});
+    std::size_t attempts_alone = 0;
+    b.db->refuse = [&](const text_op& op) {
+        if (op.key == 13) {
+            attempts_alone += b.db->batches.back().size() == 1 ? 1 : 0;
+            throw std::runtime_error("poison");
+        }
+    };
+    for (int key = 0; key < 64; ++key) {
+        b.cache.put(key, "v");
+    }
+    b.world.run_for(10s);
+    EXPECT_EQ(b.db->rows.size(), 63U);
+    EXPECT_EQ(lost, (std::vector<int>{13}));
+    EXPECT_EQ(attempts_alone, 4U);
+    const auto kept = b.cache.dead_letters();
+    ASSERT_EQ(kept.size(), 1U);
+    EXPECT_EQ(kept[0].reason, "poison");
+    EXPECT_EQ(b.cache.stats().dead_letters, 1U);
+    EXPECT_EQ(b.cache.stats().pending, 0U);
+}
+
+TEST(write_behind, a_permanent_failure_of_a_row_is_given_up_at_once) {
+    bench b({.flush_interval = 10ms});
+    b.db->refuse_row = [](const text_op& op) { return op.key == 2 ? failure(errc::invalid_data) : nullptr; };
+    b.cache.put_many({{1, "a"}, {2, "b"}, {3, "c"}});
+    b.world.run_for(1s);
+    EXPECT_EQ(b.db->batches.size(), 1U);
+    EXPECT_EQ(b.db->rows.size(), 2U);
+    ASSERT_EQ(b.cache.dead_letters().size(), 1U);
+    EXPECT_EQ(b.cache.dead_letters()[0].code, errc::invalid_data);
+}
+
+TEST(write_behind, redrives_a_dead_letter_unless_a_newer_write_came) {
+    bench b({.flush_interval = 10ms});
+    bool is_broken = true;
+    b.db->refuse_row = [&](const text_op&) { return is_broken ? failure(errc::invalid_data) : nullptr; };
+    b.cache.put(1, "a");
+    b.cache.put(2, "b");
+    b.world.run_for(1s);
+    ASSERT_EQ(b.cache.dead_letters().size(), 2U);
+    is_broken = false;
+    b.cache.put(2, "newer");
+    EXPECT_TRUE(b.cache.dead_letters()[1].is_superseded);
+    EXPECT_EQ(b.cache.redrive_all(), 1U);
+    b.world.run_for(1s);
+    EXPECT_EQ(b.db->rows, (std::map<int, std::string>{{1, "a"}, {2, "newer"}}));
+    ASSERT_EQ(b.cache.dead_letters().size(), 1U);
+    EXPECT_TRUE(b.cache.discard(b.cache.dead_letters()[0].id));
+    EXPECT_FALSE(b.cache.redrive(99));
+}
+
+TEST(write_behind, gives_nothing_up_while_the_dead_letters_are_full) {
+    bench b({.flush_interval = 10ms, .max_dead_letters = 1});
+    b.db->refuse_row = [](const text_op&) { return failure(errc::invalid_data); };
+    b.cache.put(1, "a");
+    b.world.run_for(1s);
+    b.cache.put(2, "b");
+    b.world.run_for(1min);
+    EXPECT_EQ(b.cache.dead_letters().size(), 1U);
+    EXPECT_EQ(b.cache.try_get(2), "b");
+    EXPECT_TRUE(b.cache.discard(b.cache.dead_letters()[0].id));
+    b.world.run_for(1min);
+    EXPECT_EQ(b.cache.dead_letters().size(), 1U);
+    EXPECT_EQ(b.cache.stats().pending, 0U);
+}
+
+TEST(write_behind, a_full_queue_rejects_or_blocks_until_the_deadline_or_room) {
+    bench rejecting({.flush_interval = 1h, .max_pending = 2, .full = when_full::reject});
+    rejecting.cache.put(1, "a");
+    rejecting.cache.put(2, "b");
+    rejecting.cache.put(2, "again");  // has a place
+    try {
+        rejecting.cache.put(3, "c");
+        ADD_FAILURE();
+    } catch (const error& e) {
+        EXPECT_EQ(e.code(), errc::full);
+    }
+    EXPECT_EQ(rejecting.cache.stats().rejected, 1U);
+
+    bench blocking({.flush_interval = 10s, .max_pending = 2, .full_timeout = 5s});
+    blocking.cache.put(1, "a");
+    blocking.cache.put(2, "b");
+    auto late = blocking.cache.async_put(3, "c", blocking.token());
+    blocking.world.run_for(6s);
+    EXPECT_THROW(late.get(), error);
+    auto lucky = blocking.cache.async_put(3, "c", blocking.token());
+    blocking.world.run_for(4500ms);
+    EXPECT_NO_THROW(lucky.get());
+    EXPECT_EQ(blocking.cache.stats().blocked, 2U);
+}
+
+TEST(write_behind, a_full_queue_writes_through_in_the_order_of_the_key) {
+    bench b({.flush_interval = 1h, .max_pending = 1, .full = when_full::write_through});
+    b.cache.put(1, "a");
+    bool is_stored = false;
+    b.db->before_store = [&](const std::vector<text_op>&) -> boost::asio::awaitable<void> {
+        co_await b.world.scheduler()->sleep_until(b.world.now() + 1s);
+        is_stored = true;
+    };
+    auto through = b.cache.async_put(2, "b", b.token());
+    b.world.run_for(500ms);
+    EXPECT_EQ(b.cache.try_get(2), "b");
+    EXPECT_FALSE(is_stored);
+    b.cache.put(2, "behind it");
+    b.world.run_for(1s);
+    through.get();
+    EXPECT_EQ(b.db->rows.at(2), "b");
+    EXPECT_EQ(b.cache.try_get(2), "behind it");
+    EXPECT_TRUE(b.flush());
+    EXPECT_EQ(b.db->rows.at(2), "behind it");
+    EXPECT_EQ(b.cache.stats().written_through, 1U);
+    EXPECT_EQ(b.cache.stats().pending, 0U);
+}
+
+TEST(write_behind, a_write_through_that_fails_tells_its_caller_and_leaves_nothing) {
+    bench b({.flush_interval = 1h, .max_pending = 1, .full = when_full::write_through});
+    b.cache.put(1, "a");
+    b.db->refuse = [](const text_op&) { throw error(errc::invalid_data); };
+    auto through = b.cache.async_put(2, "b", b.token());
+    b.world.run_for(1s);
+    EXPECT_THROW(through.get(), error);
+    EXPECT_EQ(b.cache.try_get(2), std::nullopt);
+    EXPECT_EQ(b.cache.stats().pending, 1U);
+}
+
+TEST(write_behind, bounds_the_bytes_that_are_pending) {
+    bench b({.flush_interval = 1h,
+             .full = when_full::reject,
+             .max_pending_bytes = 1000,
+             .size_of = [](int, const std::string& v) { return v.size(); }});
+    b.cache.put(1, std::string(700, 'x'));
+    EXPECT_THROW(b.cache.put(2, std::string(700, 'x')), error);
+    b.cache.put(1, std::string(100, 'x'));  // gives room back
+    EXPECT_NO_THROW(b.cache.put(2, std::string(700, 'x')));
+    EXPECT_TRUE(b.flush());
+    EXPECT_EQ(b.cache.stats().pending_bytes, 0U);
+}
+
+TEST(write_behind, computes_on_the_pending_value) {
+    bench b;
+    b.db->rows[1] = "x";
+    const auto grow = [](std::optional<std::string> v) { return std::optional(v.value_or("") + "+"); };
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_EQ(b.get([&](auto token) { return b.cache.async_compute(1, grow, token); }, 1ms),
+                  "x" + std::string(static_cast<std::size_t>(i + 1), '+'));
+    }
+    EXPECT_TRUE(b.flush());
+    EXPECT_EQ(b.db->rows.at(1), "x+++");
+    EXPECT_EQ(b.get([&](auto token) {
+        return b.cache.async_compute(1, [](auto) { return std::optional<std::string>(); }, token);
+    }),
+              std::nullopt);
+    EXPECT_TRUE(b.flush());
+    EXPECT_TRUE(b.db->rows.empty());
+}
+
+TEST(write_behind, an_older_version_does_not_replace_a_newer_one) {
+    bench b;
+    b.cache.put(1, "v7", 7);
+    b.cache.put(1, "v5", 5);
+    EXPECT_EQ(b.cache.try_get(1), "v7");
+    EXPECT_EQ(b.cache.stats().stale, 1U);
+    EXPECT_TRUE(b.flush());
+    EXPECT_EQ(b.db->batches[0][0].version, 7U);
+    EXPECT_NE(b.db->batches[0][0].writer, 0U);
+    EXPECT_NE(b.db->batches[0][0].sequence, 0U);
+}
+
+TEST(write_behind, a_load_that_began_before_the_flush_does_not_bring_the_old_value_back) {
+    bench b({.flush_interval = 1s});
+    b.db->rows[1] = "old";
+    b.cache.put(1, "new");
+    EXPECT_TRUE(b.flush());
+    EXPECT_EQ(b.get([&](auto token) { return b.cache.async_get(1, token); }), "new");
+    EXPECT_EQ(b.db->loads, 0U);  // L1 has it
+    b.cache.erase(1);
+    EXPECT_TRUE(b.flush());
+    EXPECT_EQ(b.get([&](auto token) { return b.cache.async_get(1, token); }), std::nullopt);
+}
+
+TEST(write_behind, keeps_to_the_rate) {
+    bench b({.flush_interval = 0s, .batch_size = 10, .max_writes_per_second = 100.0});
+    for (int key = 0; key < 1000; ++key) {
+        b.cache.put(key, "v");
+    }
+    b.world.run_for(5s);
+    EXPECT_GE(b.db->rows.size(), 490U);
+    EXPECT_LE(b.db->rows.size(), 520U);
+}
+
+TEST(write_behind, halves_batches_that_take_too_long_and_lets_them_grow_again) {
+    bench b({.flush_interval = 0s, .max_pending = 100'000, .batch_size = 256, .batch_time = 100ms});
+    bool is_slow = true;
+    b.db->before_store = [&](const std::vector<text_op>& batch) -> boost::asio::awaitable<void> {
+        const auto each = is_slow ? 2ms : 0ms;
+        co_await b.world.scheduler()->sleep_until(b.world.now() + each * static_cast<int>(batch.size()));
+    };
+    for (int key = 0; key < 4000; ++key) {
+        b.cache.put(key, "v");
+    }
+    b.world.run_for(2s);
+    EXPECT_LE(b.cache.stats().batch_limit, 64U);
+    is_slow = false;
+    b.world.run_for(20s);
+    EXPECT_EQ(b.cache.stats().batch_limit, 256U);
+    EXPECT_EQ(b.db->rows.size(), 4000U);
+}
+
+TEST(write_behind, alarms_once_when_the_oldest_write_is_too_old_and_again_after_it_was_better) {
+    std::vector<duration> alarms;
+    bench b({.flush_interval = 10ms, .age_alarm = 10s, .on_age_alarm = [&](duration oldest) {
+                 alarms.push_back(oldest);
+             }});
+    bool is_down = true;
+    b.db->refuse = [&](const text_op&) {
+        if (is_down) {
+            throw error(errc::unavailable);
+        }
+    };
+    b.cache.put(1, "a");
+    b.world.run_for(60s);
+    ASSERT_EQ(alarms.size(), 1U);
+    EXPECT_GE(alarms[0], 10s);
+    is_down = false;
+    b.world.run_for(60s);
+    is_down = true;
+    b.cache.put(1, "b");
+    b.world.run_for(60s);
+    EXPECT_EQ(alarms.size(), 2U);
+    EXPECT_GE(b.cache.stats().oldest_age, 59s);
+}
+
+TEST(write_behind, close_flushes_and_refuses_what_comes_after) {
+    bench b({.flush_interval = 1h});
+    b.cache.put(1, "a");
+    EXPECT_TRUE(b.get([&](auto token) { return b.cache.async_close(1s, token); }));
+    EXPECT_EQ(b.db->rows.at(1), "a");
+    EXPECT_THROW(b.cache.put(2, "b"), error);
+}
+
+TEST(write_behind, close_hands_what_it_could_not_flush_to_the_dead_letters) {
+    std::vector<std::string> lost;
+    bench b({.flush_interval = 1h,
+             .on_dead_letter = [&](const auto& each) { lost.push_back(*each.operation.value); }});
+    b.db->refuse = [](const text_op&) { throw error(errc::unavailable); };
+    b.cache.put(1, "a");
+    b.cache.put(1, "b");
+    EXPECT_FALSE(b.get([&](auto token) { return b.cache.async_close(1s, token); }));
+    EXPECT_EQ(lost, (std::vector<std::string>{"b"}));
+    ASSERT_EQ(b.cache.dead_letters().size(), 1U);
+    EXPECT_EQ(b.cache.dead_letters()[0].code, errc::closed);
+    b.world.run_for(1h);
+    EXPECT_TRUE(b.db->rows.empty());
+}
+
+TEST(write_behind, refuses_options_out_of_range_by_name) {
+    const auto refused = [](text_options options) {
+        try {
+            bench b(std::move(options));
+        } catch (const std::invalid_argument& e) {
+            return std::string(e.what());
+        }
+        return std::string();
+    };
+    EXPECT_NE(refused({.workers = 0}).find("workers is 0; it must be in [1, 64]"), std::string::npos);
+    EXPECT_NE(refused({.max_pending = 0}).find("max_pending"), std::string::npos);
+    EXPECT_NE(refused({.flush_interval = -1s}).find("flush_interval"), std::string::npos);
+    EXPECT_NE(refused({.max_writes_per_second = -1.0}).find("max_writes_per_second"), std::string::npos);
+    EXPECT_NE(refused({.backoff = {.initial = 0s}}).find("initial"), std::string::npos);
+}
+
+TEST(write_behind, threads_and_blocking_calls_lose_nothing) {
+    runtime rt(1, 2);
+    auto db = std::make_shared<scripted_source>();
+    {
+        write_behind<int, std::string> cache(
+            db,
+            {.local = {.max_entries = 100},
+             .executor = rt.get_executor(),
+             .blocking_executor = rt.blocking_executor()},
+            {.flush_interval = 1ms, .max_pending = 50, .workers = 3, .batch_size = 16});
+        std::vector<std::thread> threads;
+        for (int t = 0; t < 4; ++t) {
+            threads.emplace_back([&] {
+                for (int i = 0; i < 500; ++i) {
+                    cache.compute(i % 97, [](std::optional<std::string> v) {
+                        return std::optional(v.value_or("") + ".");
+                    });
+                }
+            });
+        }
+        for (auto& each : threads) {
+            each.join();
+        }
+        EXPECT_TRUE(cache.flush(10s));
+        std::size_t total = 0;
+        for (const auto& row : db->rows) {
+            total += row.second.size();
+        }
+        EXPECT_EQ(total, 2000U);
+        cache.put(1000, "left to the destructor");
+    }
+    EXPECT_EQ(db->rows.at(1000), "left to the destructor");
+}
+
+}  // namespace
+}  // namespace levee
