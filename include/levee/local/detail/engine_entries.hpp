@@ -466,7 +466,7 @@ std::optional<double> engine<K, V, Hash, Eq>::estimated_hit_ratio_at(std::size_t
     }
     const auto factor =
         replacement().miss_factor_at(static_cast<double>(entries) / static_cast<double>(size));
-    return factor ? std::optional(std::max(0.0, 1 - (1 - *now) * *factor)) : std::nullopt;
+    return factor ? std::optional((std::max)(0.0, 1 - (1 - *now) * *factor)) : std::nullopt;
 }
 
 }  // namespace levee::local_detail

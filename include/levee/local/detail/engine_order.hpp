@@ -64,7 +64,7 @@ auto engine<K, V, Hash, Eq>::ordered_in(shard_type& where, bool hottest_first, s
     std::vector<entry_id> ids;
     const std::int64_t at = now_if_anything_ends();
     const std::lock_guard lock(where.mutex);
-    const std::size_t wanted = std::min(count, where.index.size());
+    const std::size_t wanted = (std::min)(count, where.index.size());
     ids.resize(wanted);
     std::size_t found = 0;
     const auto add_pinned = [&] {
@@ -98,7 +98,7 @@ void engine<K, V, Hash, Eq>::visit_ordered(bool hottest_first, std::size_t count
     std::size_t longest = 0;
     for (const auto& where : shards_) {
         kept.push_back(ordered_in(*where, hottest_first, count));
-        longest = std::max(longest, kept.back().size());
+        longest = (std::max)(longest, kept.back().size());
     }
     // Shards end together: the coldest, or hottest, of a shard with few stands for a longer stretch.
     for (std::size_t turn = 0; turn < longest && count != 0; ++turn) {
@@ -125,10 +125,10 @@ void engine<K, V, Hash, Eq>::snapshot(std::ostream& out, Encode& encode) const {
     snapshot_writer writer(out);
     std::string bytes;
     const std::int64_t at = now();
-    visit_ordered(false, std::numeric_limits<std::size_t>::max(), [&](const kept_entry& one) {
+    visit_ordered(false, (std::numeric_limits<std::size_t>::max)(), [&](const kept_entry& one) {
         bytes.clear();
         encode(one.key(), one.value(), bytes);
-        writer.add(one.life == never ? -1 : std::max<std::int64_t>(one.life - at, 1), bytes);
+        writer.add(one.life == never ? -1 : (std::max<std::int64_t>)(one.life - at, 1), bytes);
     });
     writer.finish();
 }

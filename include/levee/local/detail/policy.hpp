@@ -17,7 +17,7 @@ namespace levee::local_detail {
 /// so the one that replaces a victim usually gets its id: a sweep in order of ids is CLOCK.
 using entry_id = std::uint32_t;
 
-inline constexpr entry_id no_entry = std::numeric_limits<entry_id>::max();
+inline constexpr entry_id no_entry = (std::numeric_limits<entry_id>::max)();
 inline constexpr entry_id the_newcomer = no_entry - 1;  ///< An answer of `victim`: store nothing.
 
 /// What is about to be stored under a key that has no entry.
