@@ -30,9 +30,10 @@ struct parsed_name {
 [[nodiscard]] inline parsed_name parse_segment_name(std::string_view name) noexcept {
     parsed_name parsed;
     if (name.size() > 16) {
-        const auto end = std::from_chars(name.data(), name.data() + 16, parsed.number, 16).ptr;
+        const char* const begin = &name.front();
+        const auto end = std::from_chars(begin, begin + 16, parsed.number, 16).ptr;
         parsed.suffix = name.substr(16);
-        if (end != name.data() + 16) {
+        if (end != begin + 16) {
             parsed.number = 0;
         }
     }

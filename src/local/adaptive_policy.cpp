@@ -65,7 +65,7 @@ void adaptive_policy::size_up() {
     advisor_.resize(expected_ != 0 ? expected_ : remembered_, weighted_);
     stock_is_old_ = stock_is_old_ || before != advisor_.sample();
     clock_.divide(division_advisor::divisions[advisor_.chosen()]);
-    const std::size_t share = remembered_ / advisor_.sample();
+    const std::size_t share = remembered_ >> advisor_.sample_bits();
     sampled_.reserve(share + share / 4 + 64);
 }
 

@@ -40,13 +40,12 @@ public:
 
     /// Whether requests for this key are to be told. Always false before the first `resize`.
     [[nodiscard]] bool samples(std::uint32_t hash) const noexcept {
-        return !shadows_.empty() &&
-               (std::uint64_t{(hash ^ static_cast<std::uint32_t>(seed_)) * 0x9e3779b1U} << sample_bits_) >>
-                       32 ==
-                   0;
+        const std::uint32_t mixed = (hash ^ static_cast<std::uint32_t>(seed_)) * 0x9e3779b1U;
+        return !shadows_.empty() && std::uint64_t{mixed} << sample_bits_ >> 32 == 0;
     }
-    /// One key in so many is sampled; a power of two.
+    /// One key in so many is sampled: two to the power of `sample_bits`.
     [[nodiscard]] std::uint64_t sample() const noexcept { return std::uint64_t{1} << sample_bits_; }
+    [[nodiscard]] unsigned sample_bits() const noexcept { return sample_bits_; }
 
     /// A request for a sampled key. `held_entries`, `held_weight`: of the sampled keys, what the cache holds;
     /// zero entries while it is not full.

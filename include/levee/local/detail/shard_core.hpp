@@ -34,6 +34,9 @@ struct shard_setup {
 /// Thread safety: whoever calls a `_locked` function holds `mutex`, which guards everything here; readers
 /// use `index.find` without it.
 class shard_core : public policy_host {
+protected:
+    ~shard_core() = default;
+
 public:
     explicit shard_core(const shard_setup& setup);
 
