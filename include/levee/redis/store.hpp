@@ -130,8 +130,9 @@ public:
     [[nodiscard]] awaitable<std::uint64_t> async_mark(std::string name_space, std::string what) override;
 
     /// Frees the memory of keys that begin with `prefix`, whose entries have a stamp below `below`: what a
-    /// mark made invalid. By SCAN and UNLINK in steps, while others go on; how many were removed. Entries
-    /// filled meanwhile stay. An empty prefix is every key of the database: only levee's entries are removed.
+    /// mark made invalid. By SCAN and UNLINK in steps, while others go on; how many were removed. What is
+    /// filled between a look and its removal may go as well, which costs a load. An empty prefix is every key
+    /// of the database: only levee's entries are removed.
     std::size_t sweep(std::string prefix, std::uint64_t below);
     [[nodiscard]] awaitable<std::size_t> async_sweep(std::string prefix, std::uint64_t below);
 
