@@ -129,14 +129,23 @@ void backplane_core::send(const linked_message& linked) {
         throw levee::error(levee::errc::would_deadlock, "publishing on a thread of the client's executor");
     }
     std::optional<blocking_request> waiting;
+    const auto to = connections_->first();
     {
         const std::lock_guard lock(order_);
         waiting.emplace(numbered_locked(linked), connections_->deadline({}));
-        waiting->is_blocking = false;  // the connection looks after the deadline, and the executor sends
-        connections_->first()->submit(*waiting);
+        waiting->is_blocking = false;  // the executor sends, and the connection watches the deadline on it
+        to->submit(*waiting);
+    }
+    // An executor that does not run watches nothing.
+    const bool is_late = !waiting->wait_until(waiting->deadline);
+    if (is_late) {
+        to->cancel(*waiting);
     }
     while (!waiting->is_finished()) {
-        static_cast<void>(waiting->wait_until((time_point::max)()));
+        static_cast<void>(waiting->wait_until((time_point::max)()));  // somebody is finishing it
+    }
+    if (is_late && waiting->cause.code == levee::errc::cancelled) {
+        waiting->cause.code = levee::errc::timeout;
     }
     if (waiting->cause.code) {
         std::rethrow_exception(waiting->cause.to_exception());

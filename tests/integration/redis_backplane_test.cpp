@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
 #include <memory>
 #include <mutex>
@@ -276,6 +277,18 @@ TEST_F(redis_backplane, refuses_wrong_options) {
     EXPECT_THROW(backplane(db, {.ping_timeout = -1s}), std::invalid_argument);
     EXPECT_THROW(backplane(db, {.max_unsent = 0}), std::invalid_argument);
     EXPECT_THROW(backplane(nullptr), std::invalid_argument);
+}
+
+TEST(a_redis_backplane_whose_executor_does_not_run, gives_a_publication_up_at_its_deadline) {
+    asio::io_context idle;
+    backplane bus(std::make_shared<client>(
+        client_options{.port = 1, .executor = idle.get_executor(), .command_timeout = 20ms}));
+    try {
+        bus.publish(about("k"));
+        ADD_FAILURE() << "nobody sends it";
+    } catch (const levee::error& e) {
+        EXPECT_EQ(e.code(), levee::errc::timeout);
+    }
 }
 
 }  // namespace
