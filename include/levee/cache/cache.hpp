@@ -430,9 +430,9 @@ private:
     }
 
     [[nodiscard]] lookup_result<V> look_remotely(const K& key) {
-        const auto look = core_->begin_look(key);
+        auto look = core_->begin_look(key);
         const auto answer = core_->remote()->get(core_->name_of(key));
-        return core_->end_look(key, look, answer ? *answer : std::nullopt);
+        return core_->end_look(key, std::move(look), answer ? *answer : std::nullopt);
     }
 
     template <class Make, class Token>

@@ -9,6 +9,7 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 #include <future>
@@ -460,6 +461,21 @@ TEST_F(nodes_in_bulk, stop_their_load_when_nobody_waits_for_any_of_its_keys) {
     EXPECT_EQ(origin->ended, 1) << "it was cancelled";
 }
 
+TEST_F(nodes_in_bulk, load_nothing_when_they_are_cancelled_while_the_shared_level_is_asked) {
+    node a = make();
+    EXPECT_EQ(get(a, {"w"}), "w1");
+    a.store->set_link(testing::chaos_link::is_silent);
+    asio::cancellation_signal stop;
+    const auto bulk = std::make_shared<answer>();
+    a.values->async_get_many({"x", "y"}, asio::bind_cancellation_slot(stop.slot(), into(bulk)));
+    world.run_for(1ms);
+    stop.emit(asio::cancellation_type::terminal);
+    a.store->set_link(testing::chaos_link::works);
+    world.run_for(10s);
+    EXPECT_EQ(bulk->text(), "failure");
+    EXPECT_EQ(origin->calls, 1) << "nobody waited for more";
+}
+
 TEST_F(nodes_in_bulk, end_by_the_load_timeout) {
     node a = make({.ttl_jitter = 0.0, .load_timeout = 2s});
     origin->load_time = 1h;
@@ -554,6 +570,41 @@ TEST_F(bulk_callers, on_a_thread_of_the_executor_are_refused) {
         co_return false;
     };
     EXPECT_TRUE(asio::co_spawn(threads.get_executor(), refused, asio::use_future).get());
+}
+
+TEST_F(bulk_callers, on_a_thread_of_the_executor_are_refused_before_the_shared_level_is_asked) {
+    const auto shared = std::make_shared<memory_store>();
+    const auto counted =
+        std::make_shared<testing::chaos_store>(shared, async::steady_scheduler(threads.get_executor()));
+    string_cache both{{.local = {.max_entries = 1000},
+                       .remote = counted,
+                       .executor = threads.get_executor(),
+                       .blocking_executor = threads.blocking_executor()}};
+    const auto refused = [&]() -> asio::awaitable<bool> {
+        try {
+            static_cast<void>(both.get_or_load_many({"a"}, [](const strings& keys) { return keys; }));
+        } catch (const error& e) {
+            co_return e.code() == errc::would_deadlock;
+        }
+        co_return false;
+    };
+    EXPECT_TRUE(asio::co_spawn(threads.get_executor(), refused, asio::use_future).get());
+    EXPECT_EQ(counted->counts().calls, 0U) << "a refused call would count against it";
+}
+
+TEST(a_blocking_bulk_call, ends_by_its_deadline_when_the_executor_of_anothers_load_does_not_run) {
+    asio::io_context idle;
+    string_cache texts{{.local = {.max_entries = 1000},
+                        .executor = idle.get_executor(),
+                        .defaults = {.load_timeout = 50ms}}};
+    const auto coroutine = [](std::string key) -> asio::awaitable<std::string> { co_return key; };
+    texts.async_get_or_load("a", coroutine, [](std::exception_ptr, std::optional<std::string>) {});
+    try {
+        static_cast<void>(texts.get_or_load_many({"a", "b"}, [](const strings& keys) { return keys; }));
+        ADD_FAILURE() << "nobody loads a";
+    } catch (const error& e) {
+        EXPECT_EQ(e.code(), errc::timeout);
+    }
 }
 
 }  // namespace

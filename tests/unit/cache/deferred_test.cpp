@@ -1,7 +1,9 @@
 // Invalidations collected and committed together (M11), and the asynchronous look-up.
 #include <gtest/gtest.h>
 
+#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/bind_executor.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <memory>
 #include <optional>
 #include <string>
@@ -172,6 +174,35 @@ TEST_F(deferring_nodes, that_cannot_reach_the_shared_level_are_told_later) {
     EXPECT_EQ(here->stats().queued, 0U);
     EXPECT_EQ(look(*there, "a").state, entry_state::miss);
     EXPECT_EQ(look(*there, "b").state, entry_state::miss);
+}
+
+TEST_F(deferring_nodes, are_committed_whole_although_the_caller_is_cancelled) {  // G1, M11
+    put(*here, "a");
+    put(*here, "b");
+    put(*here, "c", {.ttl_jitter = 0.0, .tags = {"t"}});
+    for (const char* key : {"a", "b", "c"}) {
+        EXPECT_EQ(look(*there, key).value, "old");
+    }
+    auto changes = here->defer();
+    changes.invalidate("a");
+    changes.expire("b");
+    changes.invalidate_tag("t");
+    far_store->set_link(testing::chaos_link::is_silent);
+    asio::cancellation_signal stop;
+    changes.async_commit(asio::bind_cancellation_slot(
+        stop.slot(), asio::bind_executor(world.executor(), [](std::exception_ptr, reach) {})));
+    world.run_for(1ms);
+    stop.emit(asio::cancellation_type::terminal);
+    world.run_for(5s);
+    for (const char* key : {"a", "b", "c"}) {
+        EXPECT_EQ(here->try_get(key), std::nullopt) << key;
+    }
+    far_store->set_link(testing::chaos_link::works);
+    world.run_for(60s);
+    EXPECT_EQ(here->stats().queued, 0U);
+    EXPECT_EQ(look(*there, "a").state, entry_state::miss);
+    EXPECT_NE(look(*there, "b").state, entry_state::fresh);
+    EXPECT_EQ(look(*there, "c").state, entry_state::miss);
 }
 
 TEST_F(deferring_nodes, look_up_asynchronously_in_both_levels) {

@@ -134,13 +134,13 @@ template <class V>
 template <class Core, class K, class V>
 [[nodiscard]] boost::asio::awaitable<std::optional<V>> async_look_remotely(std::shared_ptr<Core> core,
                                                                            K key) {
-    const auto look = core->begin_look(key);
+    auto look = core->begin_look(key);
     std::string name = core->name_of(key);
     auto answer = co_await core->remote()->async_get(std::move(name));
     if (!answer) {
         answer.emplace();
     }
-    auto result = core->end_look(key, look, *answer);
+    auto result = core->end_look(key, std::move(look), *answer);
     co_return result.state == entry_state::fresh ? std::move(result.value) : std::optional<V>();
 }
 
@@ -178,13 +178,13 @@ struct async_lookup_operation {
 private:
     static boost::asio::awaitable<lookup_result<V>> ask(std::shared_ptr<Core> core, K key,
                                                         lookup_result<V> local) {
-        const auto look = core->begin_look(key);
+        auto look = core->begin_look(key);
         std::string name = core->name_of(key);
         auto answer = co_await core->remote()->async_get(std::move(name));
         if (!answer) {
             answer.emplace();
         }
-        co_return better_of(std::move(local), core->end_look(key, look, *answer));
+        co_return better_of(std::move(local), core->end_look(key, std::move(look), *answer));
     }
 };
 

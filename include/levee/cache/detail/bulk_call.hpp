@@ -56,14 +56,14 @@ public:
         const auto& options = core_->options();
         const bool may_wait = !async::runs_on_this_thread(options.executor);
         look(may_wait);
+        if (!may_wait && needs_loads()) {
+            throw error(errc::would_deadlock, options.name + ": a blocking load on a thread of its executor");
+        }
         if (look_.is_to_be_asked()) {
             hear(core_->remote()->get_many(look_.ask()));
         }
         if (!needs_loads()) {
             return result();
-        }
-        if (!may_wait) {
-            throw error(errc::would_deadlock, options.name + ": a blocking load on a thread of its executor");
         }
         if (kind_.is_coroutine && !options.executor) {
             missing_executor(options.name, "executor", "a coroutine loader");
@@ -77,6 +77,7 @@ public:
         };
         executor_ = here.get_executor();
         outer_ = flight::current() != nullptr ? flight::current()->shared_from_this() : nullptr;
+        keeps_deadlines_ = true;
         is_here_ = !kind_.is_coroutine && !may_leave_early();
         begin_loads();
         drive(here);
@@ -222,11 +223,10 @@ private:
         if (!kind_.runs_in_background(core_->options())) {
             return false;
         }
-        const bool waits =
-            std::any_of(parts_.begin(), parts_.end(), [](const part& p) { return !p.is_answered; });
-        return !waits || (lives_.soft_timeout > duration::zero() &&
-                          std::any_of(parts_.begin(), parts_.end(),
-                                      [](const part& p) { return !p.is_answered && p.it.value; }));
+        const bool has_soft_timeout = lives_.soft_timeout > duration::zero();
+        return std::any_of(parts_.begin(), parts_.end(), [=](const part& p) {
+            return p.is_due || (has_soft_timeout && !p.is_answered && p.it.value);
+        });
     }
 
     void load_rest(const std::exception_ptr& why) {
@@ -235,6 +235,9 @@ private:
                 std::rethrow_exception(why);
             }
             if (needs_loads()) {
+                if (is_cancelled_) {
+                    throw error(errc::cancelled);
+                }
                 check_executors(core_->options(), kind_);
                 begin_loads();
                 return;
@@ -279,8 +282,11 @@ private:
     }
 
     void lead(const std::shared_ptr<Core>& core, const flight_ptr& flight) {
-        load_->expect();
+        std::static_pointer_cast<bulk_member<K, V>>(flight)->take_part();  // made by a member_maker
         if (!is_here_) {
+            if (keeps_deadlines_) {
+                watched_.push_back(flight);
+            }
             load_runner<Core>::start(core, flight, true);
             return;
         }
@@ -295,15 +301,16 @@ private:
     }
 
     void watch(const flight_ptr& flight) {
+        if (keeps_deadlines_) {
+            watched_.push_back(flight);
+        }
         if (core_->options().scheduler) {
             flight->watch_deadline();
-        } else {
-            watched_.push_back(flight);
         }
     }
 
-    /// Runs what is to run on this thread until the call has completed. Without a scheduler this thread
-    /// keeps the deadlines, which are everybody's.
+    /// Runs what is to run on this thread until the call has completed. The thread keeps the deadlines, which
+    /// are everybody's: there may be no scheduler, or none that runs.
     void drive(boost::asio::io_context& here) {
         if (!watched_.empty()) {
             time_point soft = (time_point::max)();
@@ -328,7 +335,9 @@ private:
         here.run();
     }
 
+    // On the handler's executor, as `load_rest`. Before the loads have begun nobody hears a signal.
     void cancel() {
+        is_cancelled_ = true;
         for (auto& each : signals_) {
             each.emit(boost::asio::cancellation_type::terminal);
         }
@@ -385,7 +394,9 @@ private:
     std::vector<boost::asio::cancellation_signal> signals_{};
     std::shared_ptr<flight> outer_{};
     std::shared_ptr<bulk_load<K, V>> load_{};
-    std::vector<flight_ptr> watched_{};    // without a scheduler only
+    std::vector<flight_ptr> watched_{};  // by this thread
+    bool keeps_deadlines_ = false;       // it blocks
+    bool is_cancelled_ = false;
     bool is_here_ = false;                 // the flights that this call leads run on its own io_context
     std::atomic<std::size_t> waiting_{1};  // parts, and the call's own beginning
 };

@@ -216,6 +216,13 @@ public:
     bulk_member(K the_key, std::shared_ptr<bulk_load<K, V>> with, flight_setup setup)
         : load_flight<K, V>(std::move(the_key), std::move(setup)), with_(std::move(with)) {}
 
+    /// The one who made it leads: the load waits for it. One that is never led ends without having taken
+    /// part.
+    void take_part() noexcept {
+        with_->expect();
+        is_decided_.store(false);
+    }
+
     /// Members run as coroutines, whatever their loader is.
     [[nodiscard]] loaded<V> run(load_context& /*context*/) override {
         throw levee::error(errc::load_failed, "a member of a bulk load was run as a plain load");
@@ -288,7 +295,7 @@ private:
     }
 
     const std::shared_ptr<bulk_load<K, V>> with_;
-    std::atomic<bool> is_decided_{false};
+    std::atomic<bool> is_decided_{true};  // whether it takes part: false while that is to be seen
     bool is_unleased_ = false;
     member_waiter waiter_{};
     flight_outcome ended_as_ = flight_outcome::result;  // before told_

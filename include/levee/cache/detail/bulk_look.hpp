@@ -84,10 +84,11 @@ public:
     template <class Heard>
     void take(std::optional<std::vector<std::optional<remote_entry>>> answers, Heard&& heard) {
         for (std::size_t n = 0; n < open_.size(); ++n) {
-            heard(open_[n], core_.end_look(keys_[open_[n]], looks_[n],
+            heard(open_[n], core_.end_look(keys_[open_[n]], std::move(looks_[n]),
                                            answers ? std::move((*answers)[n]) : std::nullopt));
         }
         open_.clear();
+        looks_.clear();
     }
 
     void take(std::optional<std::vector<std::optional<remote_entry>>> answers) {

@@ -161,13 +161,31 @@ public:
     [[nodiscard]] std::string name_of(const K& key) const {
         return remote_ != nullptr ? remote_->name_of(text_of(key)) : std::string();
     }
-    struct pending_look {
-        fill_lease lease{};
-        std::uint32_t epoch = 0;
+    /// One that is dropped, as by a cancelled call, stores nothing. Must not outlive the core.
+    class pending_look {
+    public:
+        pending_look(pending_look&& other) noexcept
+            : of_(std::exchange(other.of_, nullptr)), lease_(other.lease_), epoch_(other.epoch_) {}
+        pending_look& operator=(pending_look&&) = delete;
+        ~pending_look() {
+            if (of_ != nullptr) {
+                of_->abandon(lease_);
+            }
+        }
+
+    private:
+        friend cache_core;
+        pending_look(local_type& of, fill_lease lease, std::uint32_t epoch) noexcept
+            : of_(&of), lease_(lease), epoch_(epoch) {}
+        void dismiss() noexcept { of_ = nullptr; }
+
+        local_type* of_;
+        fill_lease lease_;
+        std::uint32_t epoch_;
     };
     [[nodiscard]] pending_look begin_look(const K& key);
     /// Stores what was found there in L1 and gives its value; `known` says whether anything is known.
-    [[nodiscard]] lookup_result<V> end_look(const K& key, const pending_look& look,
+    [[nodiscard]] lookup_result<V> end_look(const K& key, pending_look look,
                                             const std::optional<remote_entry>& answer);
 
     // Writes, in the steps that the blocking and the awaitable forms share.

@@ -179,21 +179,18 @@ void cache_core<K, V, Hash, Eq>::mark_locally(const std::string& what) {
 
 template <class K, class V, class Hash, class Eq>
 auto cache_core<K, V, Hash, Eq>::begin_look(const K& key) -> pending_look {
-    pending_look look;
-    look.epoch = trust_->epoch();
-    if (flights_.find(key) == nullptr) {  // whose lease this would void
-        look.lease = local_.begin_fill(key);
-    }
-    return look;
+    const std::uint32_t epoch = trust_->epoch();
+    // A flight's lease would be voided.
+    const fill_lease lease = flights_.find(key) == nullptr ? local_.begin_fill(key) : fill_lease();
+    return pending_look(local_, lease, epoch);
 }
 
 template <class K, class V, class Hash, class Eq>
-lookup_result<V> cache_core<K, V, Hash, Eq>::end_look(const K& key, const pending_look& look,
+lookup_result<V> cache_core<K, V, Hash, Eq>::end_look(const K& key, pending_look look,
                                                       const std::optional<remote_entry>& answer) {
     lookup_result<V> result;
     if (!answer || !remote_->is_valid(*answer, text_of(key))) {
         count(counters_->remote_misses);
-        local_.abandon(look.lease);
         return result;
     }
     if (!answer->is_negative) {
@@ -203,7 +200,6 @@ lookup_result<V> cache_core<K, V, Hash, Eq>::end_look(const K& key, const pendin
         if (!result.value) {
             count(counters_->remote_foreign);
             count(counters_->remote_misses);
-            local_.abandon(look.lease);
             return result;
         }
     }
@@ -211,7 +207,6 @@ lookup_result<V> cache_core<K, V, Hash, Eq>::end_look(const K& key, const pendin
     result.version = answer->version;
     if (answer->fresh_left <= duration::zero()) {
         count(counters_->remote_misses);
-        local_.abandon(look.lease);
         result.state = result.value ? entry_state::stale : entry_state::miss;
         return result;
     }
@@ -223,14 +218,15 @@ lookup_result<V> cache_core<K, V, Hash, Eq>::end_look(const K& key, const pendin
                                               .stamp = answer->stamp,
                                               .version = answer->version,
                                               .tags = answer->tags},
-                                             options_.defaults, look.epoch)};
+                                             options_.defaults, look.epoch_)};
         const std::uint64_t serial = made.meta.serial;
         const duration kept = kept_for(made.meta, now());
-        if (local_.fill(look.lease, key, std::move(made), kept) && !result.value) {
+        const bool is_stored = local_.fill(look.lease_, key, std::move(made), kept);
+        look.dismiss();
+        if (is_stored && !result.value) {
             keep_negative(key, serial);
         }
-    } catch (...) {
-        local_.abandon(look.lease);  // not cached; the caller has it all the same
+    } catch (...) {  // NOLINT(bugprone-empty-catch): not cached; the caller has it all the same
     }
     return result;
 }

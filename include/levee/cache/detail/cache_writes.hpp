@@ -3,6 +3,8 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_state.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -202,6 +204,8 @@ struct cache_writes {
     }
 
     static awaitable<reach> async_commit(core_ptr core, collected_changes<K> changes) {
+        // All of it or nothing: a step that was left out could not be queued any more. Each has its timeout.
+        co_await boost::asio::this_coro::reset_cancellation_state(boost::asio::disable_cancellation());
         const auto plan = core->plan(std::move(changes));
         const auto level = core->remote();
         bool is_done = true;
