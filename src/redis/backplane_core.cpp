@@ -161,10 +161,9 @@ struct backplane_core::submit {
         const auto to = self->connections_->first();
         const time_point until = self->connections_->deadline({});
         const std::lock_guard lock(self->order_);
-        auto made =
-            std::make_unique<request_type>(std::forward<Handler>(handler),
-                                           self->numbered_locked(std::move(linked)), until, to_integer{}, to);
-        made->listen_for_cancellation();
+        auto made = std::make_unique<request_type>(
+            std::forward<Handler>(handler), self->numbered_locked(std::move(linked)), until, to_integer{});
+        made->listen_for_cancellation(*to);
         to->submit(*made.release());
     }
 };

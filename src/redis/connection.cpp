@@ -35,7 +35,9 @@ connection::connection(std::shared_ptr<const client_options> options, std::share
       state_(rules_of(*options_)),
       waits_(options_->reconnect, seed) {}
 
-connection::~connection() = default;
+connection::~connection() {
+    gate_->shut();
+}
 
 std::uint64_t connection::generation() const noexcept {
     return generation_.load(std::memory_order_relaxed);
@@ -223,6 +225,7 @@ void connection::run_for_executor(errands& then) {
 }
 
 void connection::close() noexcept {
+    gate_->shut();
     finished_list done;
     {
         const std::lock_guard lock(mutex_);

@@ -41,6 +41,7 @@ public:
     void execute(blocking_request& one) override;
     void submit(request& one) override;
     void cancel(request& one) noexcept override;
+    [[nodiscard]] const std::shared_ptr<cancel_gate>& gate() const noexcept override { return gate_; }
     [[nodiscard]] std::uint64_t generation() const noexcept override;
 
     /// Ends all requests with errc::closed, and everything that runs.
@@ -100,6 +101,7 @@ private:
     const std::shared_ptr<const tls_context> tls_;
     const std::shared_ptr<async::scheduler> scheduler_;
     const strand strand_;
+    const std::shared_ptr<cancel_gate> gate_ = std::make_shared<cancel_gate>(*this);
     std::atomic<std::size_t> load_ = 0;  // of state_, for a look without the lock
     std::atomic<std::uint64_t> generation_ = 0;
 

@@ -99,7 +99,7 @@ std::vector<std::optional<remote_entry>> store::get(std::vector<std::string> key
         try {
             return core_->read(plan, std::move(answer), keys);
         } catch (const error& why) {
-            if (!core_->learns_cluster(why)) {
+            if (!core_->learns_cluster(why, plan.is_bulk)) {
                 throw;
             }
         }
@@ -122,7 +122,7 @@ remote_store::awaitable<std::vector<std::optional<remote_entry>>> store::async_g
             found = core->read(*plan, std::move(answer), keys);
             is_over = true;
         } catch (const error& why) {
-            if (!core->learns_cluster(why)) {
+            if (!core->learns_cluster(why, plan->is_bulk)) {
                 throw;
             }
         }
@@ -254,14 +254,18 @@ remote_store::awaitable<void> store::async_put(std::string key, remote_entry ent
 }
 
 bool store::put_if_newer(std::string key, remote_entry entry) {
-    return is_done(core_->ask(core_->put_if_newer(key, entry)));
+    const store_call call = core_->put_if_newer(key, entry);
+    const reply answer = core_->ask(call);
+    return !call.instead && is_done(answer);
 }
 
 remote_store::awaitable<bool> store::async_put_if_newer(std::string key, remote_entry entry) {
     const auto core = core_;
-    auto pending = store_core::async_ask(core, core->put_if_newer(key, entry));
+    store_call call = core->put_if_newer(key, entry);
+    const bool is_kept = !call.instead;  // it is too large otherwise, and removes what there is
+    auto pending = store_core::async_ask(core, std::move(call));
     const reply answer = co_await std::move(pending);
-    co_return is_done(answer);
+    co_return is_kept&& is_done(answer);
 }
 
 std::uint64_t store::begin_write(std::string key, duration lease) {
@@ -290,11 +294,13 @@ remote_store::awaitable<std::uint64_t> store::async_begin_write(std::string key,
 
 void store::erase(std::vector<std::string> keys) {
     for (bool is_over = keys.empty(); !is_over;) {
+        pipeline all = core_->erase(keys);
+        const bool is_bulk = all.size() < keys.size();
         try {
-            static_cast<void>(core_->ask_all(core_->erase(keys)));
+            static_cast<void>(core_->ask_all(std::move(all)));
             is_over = true;
         } catch (const error& why) {
-            if (!core_->learns_cluster(why)) {
+            if (!core_->learns_cluster(why, is_bulk)) {
                 throw;
             }
         }
@@ -304,12 +310,14 @@ void store::erase(std::vector<std::string> keys) {
 remote_store::awaitable<void> store::async_erase(std::vector<std::string> keys) {
     const auto core = core_;
     for (bool is_over = keys.empty(); !is_over;) {
-        auto pending = store_core::async_ask_all(core, core->erase(keys));
+        pipeline all = core->erase(keys);
+        const bool is_bulk = all.size() < keys.size();
+        auto pending = store_core::async_ask_all(core, std::move(all));
         try {
             static_cast<void>(co_await std::move(pending));
             is_over = true;
         } catch (const error& why) {
-            if (!core->learns_cluster(why)) {
+            if (!core->learns_cluster(why, is_bulk)) {
                 throw;
             }
         }

@@ -118,8 +118,12 @@ std::vector<std::optional<remote_entry>> store_core::read(const read_plan& plan,
     return found;
 }
 
-bool store_core::learns_cluster(const error& why) noexcept {
-    return why.code() == errc::cross_slot && !is_cluster_.exchange(true, std::memory_order_acq_rel);
+bool store_core::learns_cluster(const error& why, bool was_bulk) noexcept {
+    if (why.code() != errc::cross_slot || !was_bulk) {
+        return false;
+    }
+    is_cluster_.store(true, std::memory_order_release);
+    return true;
 }
 
 // `is_fresh`: the server found it fresh a moment ago, within this call; so it is, whatever is left of it by
@@ -212,6 +216,9 @@ store_call store_core::writing(const script& what, const std::string& key, const
     store_call call{.what = &what, .key = key};
     if (entry.payload.size() > options_.max_value_bytes) {
         count(oversized_);
+        if (token != nullptr && has_scripts()) {
+            return release(key, *token);  // as a fill that does not stand, but for the entry
+        }
         call.instead = removal(key);
         return call;
     }

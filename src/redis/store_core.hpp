@@ -85,9 +85,9 @@ public:
     [[nodiscard]] static awaitable<void> async_probe(std::shared_ptr<store_core> self);
     [[nodiscard]] bool is_probed() const noexcept { return is_probed_.load(std::memory_order_acquire); }
     [[nodiscard]] bool has_scripts() const noexcept { return has_scripts_.load(std::memory_order_acquire); }
-    /// True: keys of one command were in different slots, and it was not known that this is a Cluster; then
-    /// it is right to plan again.
-    [[nodiscard]] bool learns_cluster(const error& why) noexcept;
+    /// True: to be planned again, as the keys of one command (`was_bulk`: there was one) are in different
+    /// slots, of what is therefore known to be a Cluster from now on.
+    [[nodiscard]] bool learns_cluster(const error& why, bool was_bulk) noexcept;
     /// Throws levee::errc::unavailable if it has none.
     void need_scripts(const char* for_what) const;
 
@@ -118,10 +118,12 @@ public:
     [[nodiscard]] std::uint64_t new_token() noexcept;
 
 private:
+    [[nodiscard]] time_point deadline() const noexcept { return connections_->deadline({}); }
     template <class From>
-    [[nodiscard]] raw_answer send(From from);
+    [[nodiscard]] raw_answer send(From from, time_point until);
     template <class From>
-    [[nodiscard]] static awaitable<raw_answer> async_send(std::shared_ptr<store_core> self, From from);
+    [[nodiscard]] static awaitable<raw_answer> async_send(std::shared_ptr<store_core> self, From from,
+                                                          time_point until);
     void learn(time_point asked, const reply& answer, bool is_script);
     [[nodiscard]] bool learn_time(time_point asked, const reply& answer);
     void take_own_time();

@@ -43,8 +43,7 @@ std::string_view field_of(std::string_view info, std::string_view name) noexcept
 }  // namespace
 
 template <class From>
-raw_answer store_core::send(From from) {
-    const time_point until = connections_->deadline(from.timeout());
+raw_answer store_core::send(From from, time_point until) {
     try {
         return call<to_raw>(*connections_->pick(), std::move(from), until);
     } catch (const error& why) {
@@ -53,8 +52,8 @@ raw_answer store_core::send(From from) {
 }
 
 template <class From>
-asio::awaitable<raw_answer> store_core::async_send(std::shared_ptr<store_core> self, From from) {
-    const time_point until = self->connections_->deadline(from.timeout());
+asio::awaitable<raw_answer> store_core::async_send(std::shared_ptr<store_core> self, From from,
+                                                   time_point until) {
     std::shared_ptr<request_sink> to = self->connections_->pick();
     std::optional<error> failed;
     try {
@@ -81,9 +80,10 @@ void store_core::check(const reply& answer) {
 
 reply store_core::ask(const store_call& call) {
     const time_point asked = clock::precise().now();
-    reply answer = send(call.by_name()).one;
+    const time_point until = deadline();
+    reply answer = send(call.by_name(), until).one;
     if (is_no_script(answer)) {
-        answer = send(call.in_full()).one;
+        answer = send(call.in_full(), until).one;
     }
     learn(asked, answer, !call.instead);
     return answer;
@@ -91,10 +91,11 @@ reply store_core::ask(const store_call& call) {
 
 asio::awaitable<reply> store_core::async_ask(std::shared_ptr<store_core> self, store_call call) {
     const time_point asked = clock::precise().now();
-    auto by_name = async_send(self, call.by_name());
+    const time_point until = self->deadline();
+    auto by_name = async_send(self, call.by_name(), until);
     raw_answer answer = co_await std::move(by_name);
     if (is_no_script(answer.one)) {
-        auto in_full = async_send(self, call.in_full());
+        auto in_full = async_send(self, call.in_full(), until);
         answer = co_await std::move(in_full);
     }
     self->learn(asked, answer.one, !call.instead);
@@ -114,7 +115,7 @@ void store_core::abandon(const std::string& key, std::uint64_t token, duration l
 }
 
 std::vector<reply> store_core::ask_all(pipeline all) {
-    auto answers = send(std::move(all)).parts;
+    auto answers = send(std::move(all), deadline()).parts;
     for (const reply& each : answers) {
         check(each);
     }
@@ -123,7 +124,7 @@ std::vector<reply> store_core::ask_all(pipeline all) {
 
 asio::awaitable<std::vector<reply>> store_core::async_ask_all(std::shared_ptr<store_core> self,
                                                               pipeline all) {
-    auto pending = async_send(self, std::move(all));
+    auto pending = async_send(self, std::move(all), self->deadline());
     raw_answer answer = co_await std::move(pending);
     for (const reply& each : answer.parts) {
         self->check(each);
@@ -134,10 +135,10 @@ asio::awaitable<std::vector<reply>> store_core::async_ask_all(std::shared_ptr<st
 // The first part is the time, if it was asked for.
 raw_answer store_core::ask_read(const read_plan& plan) {
     if (plan.one) {
-        return send(*plan.one);
+        return send(*plan.one, deadline());
     }
     const time_point asked = clock::precise().now();
-    raw_answer answer = send(plan.many);
+    raw_answer answer = send(plan.many, deadline());
     if (plan.has_time) {
         static_cast<void>(learn_time(asked, answer.parts.at(0)));
     }
@@ -147,11 +148,11 @@ raw_answer store_core::ask_read(const read_plan& plan) {
 asio::awaitable<raw_answer> store_core::async_ask_read(std::shared_ptr<store_core> self,
                                                        std::shared_ptr<const read_plan> plan) {
     if (plan->one) {
-        auto pending = async_send(self, *plan->one);
+        auto pending = async_send(self, *plan->one, self->deadline());
         co_return co_await std::move(pending);
     }
     const time_point asked = clock::precise().now();
-    auto pending = async_send(self, plan->many);
+    auto pending = async_send(self, plan->many, self->deadline());
     raw_answer answer = co_await std::move(pending);
     if (plan->has_time) {
         static_cast<void>(self->learn_time(asked, answer.parts.at(0)));
@@ -203,7 +204,7 @@ void store_core::ask_time() {
     }
     const time_point asked = clock::precise().now();
     command time("TIME");
-    const raw_answer answer = send(std::move(time.idempotent()));
+    const raw_answer answer = send(std::move(time.idempotent()), deadline());
     if (!learn_time(asked, answer.one)) {
         check(answer.one);
     }
@@ -217,7 +218,7 @@ asio::awaitable<void> store_core::async_ask_time(std::shared_ptr<store_core> sel
     const time_point asked = clock::precise().now();
     command time("TIME");
     time.idempotent();
-    auto pending = async_send(self, std::move(time));
+    auto pending = async_send(self, std::move(time), self->deadline());
     const raw_answer answer = co_await std::move(pending);
     if (!self->learn_time(asked, answer.one)) {
         self->check(answer.one);
@@ -259,12 +260,12 @@ void store_core::judge_probe(time_point asked, const std::vector<reply>& answers
 
 void store_core::probe() {
     const time_point asked = clock::precise().now();
-    judge_probe(asked, send(probing()).parts);
+    judge_probe(asked, send(probing(), deadline()).parts);
 }
 
 asio::awaitable<void> store_core::async_probe(std::shared_ptr<store_core> self) {
     const time_point asked = clock::precise().now();
-    auto pending = async_send(self, probing());
+    auto pending = async_send(self, probing(), self->deadline());
     const raw_answer answer = co_await std::move(pending);
     self->judge_probe(asked, answer.parts);
 }

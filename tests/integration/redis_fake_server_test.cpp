@@ -2,9 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_future.hpp>
 #include <future>
 #include <latch>
@@ -274,21 +276,40 @@ TEST(redis_client, never_shows_the_password_even_if_the_server_repeats_it) {
     EXPECT_NE(std::string(failed->what()).find("***"), std::string::npos) << failed->what();
 }
 
+// Its completions run elsewhere, on an executor that outlives the client's: nothing of theirs may be left in
+// them.
 TEST(redis_client, ends_what_waits_when_it_is_destroyed) {
-    std::promise<void> is_sent;
-    fake_redis server([&](fake_session& peer) {
-        if (peer.greet() && !peer.command().empty()) {
-            is_sent.set_value();
-            peer.wait_for_the_end();
+    asio::thread_pool elsewhere(1);
+    for (int round = 0; round < 3; ++round) {
+        std::promise<void> is_sent;
+        fake_redis server([&](fake_session& peer) {
+            if (peer.greet() && !peer.command().empty()) {
+                is_sent.set_value();
+                peer.wait_for_the_end();
+            }
+        });
+        std::promise<void> ended;
+        asio::cancellation_signal never;
+        std::promise<std::exception_ptr> waits;
+        {
+            setup s(server.port(), {.command_timeout = 60s});
+            const auto handler = [&](std::exception_ptr why, const std::optional<std::string>&) {
+                waits.set_value(std::move(why));
+            };
+            s.db.async_get("a", asio::bind_cancellation_slot(
+                                    never.slot(), asio::bind_executor(elsewhere.get_executor(), handler)));
+            is_sent.get_future().wait();
+            asio::post(elsewhere, [&ended] { ended.get_future().wait(); });
         }
-    });
-    std::future<std::optional<std::string>> waits;
-    {
-        setup s(server.port(), {.command_timeout = 60s});
-        waits = s.db.async_get("a", asio::use_future);
-        is_sent.get_future().wait();
+        ended.set_value();  // so that the completion comes after the client and its runtime
+        const auto failed = error_of([&] {
+            std::rethrow_exception(waits.get_future().get());
+            return 0;
+        });
+        ASSERT_TRUE(failed);
+        EXPECT_EQ(failed->code(), levee::errc::closed);
     }
-    SUCCEED() << "the runtime ended with the client's work unfinished";
+    elsewhere.join();
 }
 
 TEST(redis_client, refuses_to_block_its_own_executor) {

@@ -7,6 +7,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_future.hpp>
 #include <functional>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -258,7 +259,9 @@ TEST_F(redis_store, reads_lives_by_this_machines_clock_where_there_is_no_time) {
 }
 
 TEST_F(redis_store, meets_the_contract_on_a_cluster_of_one) {
-    server(words({"--cluster-enabled", "yes"}));
+    // By default its nodes speak on a port 10,000 higher, which there may not be.
+    const std::string nodes_port = std::to_string(tests::free_port());
+    server(words({"--cluster-enabled", "yes", "--cluster-port", nodes_port.c_str()}));
     const auto root = connect();
     root->execute("CLUSTER", "ADDSLOTSRANGE", 0, 16383);
     const time_point until = after(clock::precise().now(), 20s);
@@ -276,6 +279,38 @@ TEST_F(redis_store, meets_the_contract_on_a_cluster_of_one) {
     const auto with = make();
     EXPECT_TRUE(with->capabilities().has_leases);
     meets_contract(with, "cluster:", [&] { root->execute("FLUSHALL", "SYNC"); });
+}
+
+TEST_F(redis_store, learns_of_a_cluster_by_several_calls_at_once) {
+    constexpr int callers = 4;
+    tests::fake_redis cluster([](tests::fake_session& session) {
+        if (!session.greet()) {
+            return;
+        }
+        int asked = 0;
+        for (std::string said = session.command(); !said.empty(); said = session.command()) {
+            if (said == "TIME") {
+                session.say("*2\r\n$10\r\n1764000000\r\n$1\r\n0\r\n");
+            } else if (said != "MGET a b") {
+                session.say("$-1\r\n");
+            } else if (++asked == callers) {  // all have asked before any is told
+                for (int i = 0; i < callers; ++i) {
+                    session.say("-CROSSSLOT Keys in request don't hash to the same slot\r\n");
+                }
+            }
+        }
+    });
+    const auto db = std::make_shared<client>(
+        client_options{.port = cluster.port(), .executor = rt_.get_executor(), .command_timeout = 20s});
+    store with(db);
+    static_cast<void>(with.get({"a"}));  // the time is known
+    std::vector<std::future<std::size_t>> got;
+    for (int i = 0; i < callers; ++i) {
+        got.push_back(std::async(std::launch::async, [&] { return with.get({"a", "b"}).size(); }));
+    }
+    for (auto& each : got) {
+        EXPECT_EQ(each.get(), 2U);
+    }
 }
 
 TEST_F(redis_store, tells_a_server_that_is_too_old) {
@@ -391,6 +426,20 @@ TEST_F(redis_store, stores_nothing_too_large_and_removes_what_it_would_have_repl
     EXPECT_TRUE(with->fill("k", asked.token, entry_of(std::string(1001, 'x'), 50s)));
     EXPECT_EQ(with->get_or_lease({.key = "k", .lease = 20s}).what, lease_outcome::granted);
     EXPECT_EQ(with->stats().oversized, 2U);
+}
+
+TEST_F(redis_store, removes_nothing_for_a_late_fill_or_an_older_version_that_is_too_large) {
+    const auto with = make({.max_value_bytes = 1000});
+    const remote_entry large = entry_of(std::string(1001, 'x'), 50s);
+    const auto asked = with->get_or_lease({.key = "k", .lease = 20s});
+    with->put("k", entry_of("newer", 50s));
+    EXPECT_FALSE(with->fill("k", asked.token, large));
+    EXPECT_TRUE(with->get({"k"}).front()) << "its lease had gone";
+    EXPECT_FALSE(with->put_if_newer("k", large)) << "it is not stored";
+    runtime other;
+    EXPECT_FALSE(
+        asio::co_spawn(other.get_executor(), with->async_put_if_newer("k", large), asio::use_future).get());
+    EXPECT_EQ(with->stats().oversized, 3U);
 }
 
 TEST_F(redis_store, runs_its_scripts_again_after_the_server_forgot_them) {

@@ -79,9 +79,10 @@ struct store_stats {
 /// Redis evicts leases and marks like entries when its `maxmemory-policy` says so: that costs a load or makes
 /// a namespace's entries invalid, and nothing else.
 ///
-/// Thread safety: safe. Blocks: the blocking forms, for the client's `command_timeout` at most; as the
-/// client's they refuse on threads of its executor (levee::errc::would_deadlock).
-/// Errors: levee::errc::timeout, and errc::connection_lost: the outcome of a write is not known;
+/// Thread safety: safe. Blocks: the blocking forms, for the client's `command_timeout` at most, once more
+/// where the server's time has to be asked for first or afterwards, or a damaged entry asked for again; as
+/// the client's they refuse on threads of its executor (levee::errc::would_deadlock). Errors:
+/// levee::errc::timeout, and errc::connection_lost: the outcome of a write is not known;
 /// levee::errc::unavailable if there is no connection, too many commands wait, or the server says that it
 /// cannot now; redis::error with what else it says (out of memory, read only). std::invalid_argument for a
 /// lease that is not above zero; more than a day is a day.

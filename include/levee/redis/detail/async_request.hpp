@@ -18,8 +18,9 @@
 
 namespace levee::redis::detail {
 
-/// Owned by a connection from `submit` on; `finish` hands it to the handler's executor, where it ends.
-/// `Convert` makes of the answer what the handler takes: a `Convert::type`.
+/// Owned by a connection from `submit` on; `finish` hands it to the handler's executor, where it ends,
+/// perhaps after the client and its executor: it holds nothing of theirs. `Convert` makes of the answer what
+/// the handler takes: a `Convert::type`.
 template <class Handler, class Convert>
 class async_request final : public request {
     using executor_type = std::decay_t<boost::asio::associated_executor_t<Handler>>;
@@ -29,24 +30,22 @@ class async_request final : public request {
 
 public:
     template <class From>
-    async_request(Handler handler, From&& from, time_point until, Convert convert,
-                  std::shared_ptr<request_sink> to)
+    async_request(Handler handler, From&& from, time_point until, Convert convert)
         : request(std::forward<From>(from), until),
           handler_(std::move(handler)),
           executor_(boost::asio::prefer(boost::asio::get_associated_executor(handler_),
                                         boost::asio::execution::outstanding_work.tracked)),
-          convert_(std::move(convert)),
-          to_(std::move(to)) {}
+          convert_(std::move(convert)) {}
     ~async_request() = default;
 
     /// Emissions come on the handler's executor and `deliver` clears the slot there, so that this is alive
     /// whenever the slot's function runs.
-    void listen_for_cancellation() {
+    void listen_for_cancellation(const request_sink& at) {
         auto slot = boost::asio::get_associated_cancellation_slot(handler_);
         if (slot.is_connected()) {
-            slot.assign([this](boost::asio::cancellation_type type) {
+            slot.assign([this, gate = at.gate()](boost::asio::cancellation_type type) {
                 if (type != boost::asio::cancellation_type::none) {
-                    const std::shared_ptr<request_sink> kept = to_;
+                    const std::shared_ptr<cancel_gate> kept = gate;
                     kept->cancel(*this);
                 }
             });
@@ -84,7 +83,6 @@ private:
     Handler handler_;
     tracked_executor executor_;
     Convert convert_;
-    std::shared_ptr<request_sink> to_;
 };
 
 /// Starts an asynchronous request: what async_initiate is given.
@@ -94,10 +92,9 @@ struct async_operation {
     void operator()(Handler&& handler, From from, std::string fallback, std::uint64_t generation,
                     time_point until, Convert convert, std::shared_ptr<request_sink> to) const {
         using request_type = async_request<std::decay_t<Handler>, Convert>;
-        const auto kept = to;
         const bool is_empty = is_nothing<Convert>(from);
         auto made = std::make_unique<request_type>(std::forward<Handler>(handler), std::move(from), until,
-                                                   std::move(convert), std::move(to));
+                                                   std::move(convert));
         if (is_empty) {
             answer_with_nothing<Convert>(*made);
             made.release()->finish();
@@ -105,8 +102,8 @@ struct async_operation {
         }
         made->fallback = std::move(fallback);
         made->generation = generation;
-        made->listen_for_cancellation();
-        kept->submit(*made.release());  // its own now; it may be finished any moment
+        made->listen_for_cancellation(*to);
+        to->submit(*made.release());  // its own now; it may be finished any moment
     }
 };
 
