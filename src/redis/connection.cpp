@@ -219,7 +219,10 @@ void connection::run_for_executor(errands& then) {
         asio::post(strand_, [self = shared_from_this()] { self->begin_connecting(); });
     }
     if (then.watches) {
-        asio::post(strand_, [self = shared_from_this()] { self->begin_watching(); });
+        asio::post(strand_, [will = last_will(shared_from_this())]() mutable {
+            const std::shared_ptr<connection> self = will.of();
+            self->begin_watching(std::move(will));
+        });
     }
     finish_all(then.done);
 }

@@ -10,6 +10,8 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "levee/redis/client_options.hpp"
@@ -54,6 +56,25 @@ public:
     [[nodiscard]] std::size_t pending() const;
 
 private:
+    /// Part of a handler that will run unless its executor is destroyed before: then all requests end, as
+    /// what waits for them may be what keeps this connection.
+    class last_will {
+    public:
+        explicit last_will(std::shared_ptr<connection> of) noexcept : of_(std::move(of)) {}
+        last_will(last_will&&) noexcept = default;
+        last_will& operator=(last_will&&) = delete;
+        ~last_will() {
+            if (of_ != nullptr) {
+                of_->close();
+            }
+        }
+        [[nodiscard]] const std::shared_ptr<connection>& of() const noexcept { return of_; }
+        void revoke() noexcept { of_ = nullptr; }
+
+    private:
+        std::shared_ptr<connection> of_;
+    };
+
     using strand = boost::asio::strand<boost::asio::any_io_executor>;
     enum class reader_kind : std::uint8_t { nobody, thread, executor };
 
@@ -91,9 +112,12 @@ private:
     void wait_readable(const std::shared_ptr<link>& at);
     void on_readable(const std::shared_ptr<link>& at);
     void begin_connecting();
-    void begin_watching();
+    void begin_watching(last_will will);
     boost::asio::awaitable<void> connect_until_done();
-    boost::asio::awaitable<void> watch(std::shared_ptr<boost::asio::cancellation_signal> stop);
+    static boost::asio::awaitable<void> watch(last_will will,
+                                              std::shared_ptr<boost::asio::cancellation_signal> stop);
+    [[nodiscard]] std::optional<time_point> expire(
+        const std::shared_ptr<boost::asio::cancellation_signal>& watch);
 
     [[nodiscard]] time_point now() const noexcept { return scheduler_->now(); }
 

@@ -128,7 +128,7 @@ asio::awaitable<void> connection::connect_until_done() {
 
 // Deadlines of asynchronous requests.
 
-void connection::begin_watching() {
+void connection::begin_watching(last_will will) {
     if (stop_watching_ != nullptr) {
         const auto old = std::move(stop_watching_);
         stop_watching_ = nullptr;
@@ -136,35 +136,49 @@ void connection::begin_watching() {
     }
     auto stop = std::make_shared<asio::cancellation_signal>();
     stop_watching_ = stop;
-    asio::co_spawn(strand_, watch(stop),
+    auto work = watch(std::move(will), stop);
+    asio::co_spawn(strand_, std::move(work),
                    asio::bind_cancellation_slot(stop->slot(), [stop](const std::exception_ptr&) {}));
 }
 
-asio::awaitable<void> connection::watch(std::shared_ptr<asio::cancellation_signal> stop) {
-    const auto self = shared_from_this();
-    for (;;) {
-        errands then;
-        time_point until{};
-        {
-            const std::lock_guard lock(mutex_);
-            if (stop_watching_ != stop) {
-                co_return;  // another watch has begun
-            }
-            state_.expire(now(), then.done);
-            note_load_locked();
-            if (link_ != nullptr && !then.done.empty() && state_.is_silent(now())) {
-                lose_locked(*link_, {errc::connection_lost, false, "Redis has been silent for too long"},
-                            then);
-            }
-            until = state_.earliest_deadline();
-            watched_until_ = until;
+asio::awaitable<void> connection::watch(last_will will, std::shared_ptr<asio::cancellation_signal> stop) {
+    const std::shared_ptr<connection> self = will.of();
+    std::exception_ptr failed;
+    try {
+        for (auto until = self->expire(stop); until; until = self->expire(stop)) {
+            co_await self->scheduler_->sleep_until(*until);
         }
-        run_for_executor(then);
-        if (until == (time_point::max)()) {
-            co_return;
-        }
-        co_await scheduler_->sleep_until(until);
+    } catch (...) {
+        failed = std::current_exception();
     }
+    will.revoke();
+    if (failed) {
+        std::rethrow_exception(failed);
+    }
+}
+
+// When to look again; empty: never, or another watch has begun.
+std::optional<time_point> connection::expire(const std::shared_ptr<asio::cancellation_signal>& watch) {
+    errands then;
+    time_point until{};
+    {
+        const std::lock_guard lock(mutex_);
+        if (stop_watching_ != watch) {
+            return std::nullopt;
+        }
+        state_.expire(now(), then.done);
+        note_load_locked();
+        if (link_ != nullptr && !then.done.empty() && state_.is_silent(now())) {
+            lose_locked(*link_, {errc::connection_lost, false, "Redis has been silent for too long"}, then);
+        }
+        until = state_.earliest_deadline();
+        watched_until_ = until;
+    }
+    run_for_executor(then);
+    if (until == (time_point::max)()) {
+        return std::nullopt;
+    }
+    return until;
 }
 
 }  // namespace levee::redis::detail

@@ -4,12 +4,16 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 #include <future>
 #include <latch>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -310,6 +314,38 @@ TEST(redis_client, ends_what_waits_when_it_is_destroyed) {
         EXPECT_EQ(failed->code(), levee::errc::closed);
     }
     elsewhere.join();
+}
+
+// The coroutine keeps the client, whose connection keeps the request, which keeps the coroutine.
+TEST(redis_client, is_let_go_with_its_executor_when_what_waits_for_it_keeps_it) {
+    std::promise<void> sent;
+    fake_redis server([&](fake_session& peer) {
+        if (peer.greet() && !peer.command().empty()) {
+            sent.set_value();
+            peer.wait_for_the_end();
+        }
+    });
+    for (const bool is_begun : {true, false}) {
+        auto context = std::make_unique<asio::io_context>();
+        auto db = std::make_shared<client>(client_options{
+            .port = server.port(), .executor = context->get_executor(), .command_timeout = 60s});
+        const std::weak_ptr<client> left = db;
+        const auto ask = [](std::shared_ptr<client> at) -> asio::awaitable<void> {
+            static_cast<void>(co_await at->async_get("a", asio::use_awaitable));
+        };
+        asio::co_spawn(*context, ask(std::move(db)), asio::detached);
+        if (is_begun) {
+            auto is_sent = sent.get_future();
+            while (is_sent.wait_for(0s) != std::future_status::ready) {
+                context->run_one_for(10ms);
+            }
+        } else {
+            context->run_one();  // the request stands, its connection is not even begun
+        }
+        EXPECT_FALSE(left.expired());
+        context.reset();
+        EXPECT_TRUE(left.expired());
+    }
 }
 
 TEST(redis_client, refuses_to_block_its_own_executor) {
