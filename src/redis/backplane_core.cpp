@@ -239,7 +239,11 @@ void backplane_core::keep_trying() {
         self->stop_trying_ = stop;
         asio::co_spawn(
             self->strand_, try_until_empty(self),
-            asio::bind_cancellation_slot(stop->slot(), [self, stop](const std::exception_ptr&) {}));
+            asio::bind_cancellation_slot(stop->slot(), [self, stop](const std::exception_ptr& failed) {
+                if (failed) {  // the next message takes it up again
+                    self->is_trying_.store(false, std::memory_order_release);
+                }
+            }));
     });
 }
 
@@ -260,7 +264,7 @@ asio::awaitable<void> backplane_core::try_until_empty(std::shared_ptr<backplane_
             auto pending = async_send(self, letter->linked);
             co_await std::move(pending);
             is_sent = true;
-        } catch (const levee::error&) {
+        } catch (const std::exception&) {
             count(self->failed_);
         }
         if (is_sent) {

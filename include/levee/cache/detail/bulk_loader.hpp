@@ -122,15 +122,6 @@ public:
     }
 
 private:
-    template <class L>
-    static decltype(auto) unwrap(L&& loader) {
-        if constexpr (traits::is_detachable) {
-            return (std::forward<L>(loader).loader);
-        } else {
-            return std::forward<L>(loader);
-        }
-    }
-
     static std::vector<K> keys_of(requests wanted) {
         std::vector<K> keys;
         keys.reserve(wanted.size());

@@ -146,15 +146,6 @@ public:
     }
 
 private:
-    template <class L>
-    static decltype(auto) unwrap(L&& loader) {
-        if constexpr (traits::is_detachable) {
-            return (std::forward<L>(loader).loader);
-        } else {
-            return std::forward<L>(loader);
-        }
-    }
-
     typename traits::function loader_;
 };
 

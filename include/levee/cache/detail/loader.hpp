@@ -23,6 +23,16 @@ struct unwrapped<detachable_loader<T>> {
     using type = T;
 };
 
+/// The user's function itself.
+template <class L>
+decltype(auto) unwrap(L&& loader) noexcept {
+    if constexpr (unwrapped<std::decay_t<L>>::is_detachable) {
+        return (std::forward<L>(loader).loader);
+    } else {
+        return std::forward<L>(loader);
+    }
+}
+
 /// What is known of a loader's type: `Loader` is as the user gave it, decayed.
 template <class K, class V, class Loader>
 struct loader_traits {
