@@ -22,23 +22,24 @@ namespace levee::postgres {
 ///         static money from(std::int64_t stored);         // throws levee::error for what is no money
 ///     };
 ///
-/// | C++                                       | sent as                | read from |
-/// |-------------------------------------------|------------------------|--------------------------------------|
-/// | signed integers of 8, 16 bits             | int2                   | int2, int4, int8, oid, and numeric
-/// | | of 32, 64 bits                            | int4, int8             | without a fraction; what does not
-/// | | unsigned of 8; 16; 32, 64 bits            | int2; int4; int8       | fit is an error | | enumerations
-/// | their underlying type  | the same                             | | bool | bool                   | bool |
-/// | float, double                             | float4, float8         | these, integers, numeric | |
-/// std::string (string_view, char arrays)    | text without a type: as a quoted literal it takes the type  |
-/// |                                           | that its place wants   | any scalar, as the server prints it
-/// | | levee::bytes (bytes_view)                 | bytea                  | bytea | | postgres::json | jsonb
-/// | json, jsonb                          | | postgres::uuid                            | uuid | uuid, text |
-/// | std::chrono::sys_time                     | timestamptz            | timestamptz | |
-/// std::chrono::local_time                   | timestamp              | timestamp | |
-/// std::chrono::year_month_day               | date                   | date | | std::chrono::duration |
-/// interval               | interval without months; days are 24 h | | std::vector<T> | array of T, one
-/// dimension (of strings: text[])                | | std::optional<T>                          | T, or NULL
-/// | T, or NULL                           |
+/// | C++ | sent as | read from |
+/// |---|---|---|
+/// | signed integers of 8, 16 bits | int2 | int2, int4, int8, oid, and numeric without a fraction; what does not fit is an error |
+/// | signed integers of 32, 64 bits | int4, int8 | the same |
+/// | unsigned integers of 8; 16; 32, 64 bits | int2; int4; int8 | the same |
+/// | enumerations | their underlying type | the same |
+/// | bool | bool | bool |
+/// | float, double | float4, float8 | these, integers, numeric |
+/// | std::string (string_view, char arrays) | text without a type: as a quoted literal it takes the type that its place wants | any scalar, as the server prints it |
+/// | levee::bytes (bytes_view) | bytea | bytea |
+/// | postgres::json | jsonb | json, jsonb |
+/// | postgres::uuid | uuid | uuid, text |
+/// | std::chrono::sys_time | timestamptz | timestamptz |
+/// | std::chrono::local_time | timestamp | timestamp |
+/// | std::chrono::year_month_day | date | date |
+/// | std::chrono::duration | interval | interval without months; days are 24 h |
+/// | std::vector<T> | array of T, one dimension (of strings: text[]) | such an array |
+/// | std::optional<T> | T, or NULL | T, or NULL |
 ///
 /// Times: the server keeps microseconds from 4713 BC to 294276. Finer ones are cut off downwards when they
 /// are sent, and when they are read into coarser units; what does not fit is an error. time_point::max() and

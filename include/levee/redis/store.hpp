@@ -71,18 +71,18 @@ struct store_stats {
 ///
 /// | server | what is left |
 /// |---|---|
-/// | before 5.0, or without EVAL, TIME or struct (a proxy, an access list) | no leases, versions or marks:
-/// GET, SET and DEL; `expire` removes, `touch` does nothing; lives by TIME, and where that is missing by this
-/// machine's wall clock | | Cluster | all; bulk reads are pipelined GETs in place of an MGET; keys that
-/// another node has fail with errc::moved | | does not answer | all is assumed; asked again the next time |
+/// | before 5.0, or without EVAL, TIME or struct (a proxy, an access list) | no leases, versions or marks: GET, SET and DEL; `expire` removes, `touch` does nothing; lives by TIME, and where that is missing by this machine's wall clock |
+/// | Cluster | all; bulk reads are pipelined GETs in place of an MGET; keys that another node has fail with errc::moved |
+/// | does not answer | all is assumed; asked again the next time |
 ///
 /// Redis evicts leases and marks like entries when its `maxmemory-policy` says so: that costs a load or makes
 /// a namespace's entries invalid, and nothing else.
 ///
 /// Thread safety: safe. Blocks: the blocking forms, for the client's `command_timeout` at most, once more
 /// where the server's time has to be asked for first or afterwards, or a damaged entry asked for again; as
-/// the client's they refuse on threads of its executor (levee::errc::would_deadlock). Errors:
-/// levee::errc::timeout, and errc::connection_lost: the outcome of a write is not known;
+/// the client's they refuse on threads of its executor (levee::errc::would_deadlock).
+///
+/// Errors: levee::errc::timeout, and errc::connection_lost: the outcome of a write is not known;
 /// levee::errc::unavailable if there is no connection, too many commands wait, or the server says that it
 /// cannot now; redis::error with what else it says (out of memory, read only). std::invalid_argument for a
 /// lease that is not above zero; more than a day is a day.
