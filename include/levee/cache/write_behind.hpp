@@ -28,9 +28,9 @@ namespace levee {
 /// queued and, with `write_behind_options::journal`, journaled. Batches carry the newest write of each key to
 /// the source.
 ///
-///     levee::write_behind<std::string, std::int64_t> views(source, cache_options, {.journal = {{.folder =
-///     "wal"}}}); views.compute("/index", [](std::optional<std::int64_t> n) { return
-///     std::optional(n.value_or(0) + 1); });
+///     levee::write_behind<std::string, std::int64_t> views(source, cache_options,
+///                                                          {.journal = {{.folder = "wal"}}});
+///     views.compute("/index", [](std::optional<std::int64_t> n) { return std::optional(n.value_or(0) + 1); });
 ///
 /// *Order* (G5): in this process the writes of a key reach the source in the order in which they were
 /// accepted, those in between left out; a newer write is not sent while an older one is with the source.

@@ -28,8 +28,9 @@ namespace levee::postgres {
 /// Lends a connection to each statement, or each transaction, and cleans it afterwards.
 ///
 ///     levee::runtime rt;
-///     postgres::pool db({.connection = {.uri = "postgresql://app@10.0.0.5/shop", .executor =
-///     rt.get_executor()}}); auto found = db.query("SELECT name FROM users WHERE id = $1", 42);
+///     postgres::pool db({.connection = {.uri = "postgresql://app@10.0.0.5/shop",
+///                                       .executor = rt.get_executor()}});
+///     auto found = db.query("SELECT name FROM users WHERE id = $1", 42);
 ///     db.transaction([&](postgres::transaction& tx) {
 ///         tx.execute("UPDATE stock SET count = count - 1 WHERE id = $1", 7);
 ///         tx.execute("INSERT INTO orders (item) VALUES ($1)", 7);

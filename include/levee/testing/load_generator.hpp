@@ -49,7 +49,8 @@ struct load_generator_options {
 ///
 ///     percentile_monitor monitor;
 ///     testing::load_generator load(testing::load_profile::spike(1'000, 20'000, 10s, 2s),
-///     monitor.operation("get")); const testing::load_report report = load.run([&] { client.get("42"); });
+///                                  monitor.operation("get"));
+///     const testing::load_report report = load.run([&] { client.get("42"); });
 ///
 /// A request's latency counts from when it was due, not from when it was sent. So a stall of the system is
 /// charged to all requests that were due meanwhile, as it is to users; a loop that sends the next request

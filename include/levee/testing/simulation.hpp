@@ -22,8 +22,10 @@ namespace levee::testing {
 /// `time_point::max()` is woken by cancellation only.
 ///
 ///     testing::simulation world(seed);
-///     cache<int, int> c({.local = {.max_entries = 10, .clock = &world.clock()}, .scheduler =
-///     world.scheduler()}); asio::co_spawn(world.executor(), some_test(c), asio::detached); world.run();
+///     cache<int, int> c({.local = {.max_entries = 10, .clock = &world.clock()},
+///                        .scheduler = world.scheduler()});
+///     asio::co_spawn(world.executor(), some_test(c), asio::detached);
+///     world.run();
 ///
 /// Thread safety: unsafe: everything, posting included, happens on one thread. Blocking calls of levee
 /// must not be made on it: nothing would wake them.
