@@ -44,15 +44,15 @@ public:
     // Reading: `look(const V&)` is called if there is a live value, pinned, and true returned.
     template <class Q, class Look>
     LEVEE_LOOK_UP bool find(const Q& key, Look&& look) {
-        return find(probe(key), [this] { return now(); }, look);
+        return find_hashed(hash_of(key), key, [this] { return now(); }, look);
     }
     template <class Q, class Look>
     LEVEE_LOOK_UP bool find(const Q& key, time_point at, Look&& look) {
-        return find(probe(key), [at] { return count_of(at); }, look);
+        return find_hashed(hash_of(key), key, [at] { return count_of(at); }, look);
     }
     template <class Q, class Look>
     bool find(const Q& key, key_hash known, Look&& look) {
-        return find(by_key<Q, Eq>{seeded(known.value), key, equal_}, [this] { return now(); }, look);
+        return find_hashed(seeded(known.value), key, [this] { return now(); }, look);
     }
     template <class Q>
     [[nodiscard]] key_hash hash(const Q& key) const {
@@ -136,19 +136,31 @@ private:
         return {hash_of(key), key, equal_};
     }
 
+    // The look-up takes hash and key apart, and hands what it has to functions that are not inlined by value:
+    // so it stays in registers, and many look-ups overlap. A `by_key` in memory, copied as a whole from parts
+    // just written, cost as much as all else together.
+
     /// Calls `look(value, place)`, or with `life` and `use` if entries have them, on the entry, pinned,
     /// whether it has expired or not; `use` is null if it is not kept.
     template <class Q, class Look>
-    LEVEE_LOOK_UP bool with_entry(const by_key<Q, Eq> wanted, Look&& look) const;
+    LEVEE_LOOK_UP bool with_entry(std::uint64_t hash, const Q& key, Look&& look) const;
+    struct moving_entry {
+        const group_table* table = nullptr;  // null: there is none
+        group_table::place found{};
+        const node<K, V>* seen = nullptr;
+    };
+    template <class Q>
+    [[gnu::noinline]] moving_entry find_on_the_move(const shard_type& here, std::uint64_t hash,
+                                                    const Q& key) const;
 
     template <class Q, class Now, class Look>
-    LEVEE_LOOK_UP bool find(const by_key<Q, Eq> wanted, Now at, Look& look);
+    LEVEE_LOOK_UP bool find_hashed(std::uint64_t hash, const Q& key, Now at, Look& look);
     /// Whether an entry of these times has ended; `use` may be null if there is no time to idle.
     [[nodiscard]] bool has_ended(std::int64_t life, std::int64_t* use, std::int64_t at) const noexcept;
     LEVEE_LOOK_UP void count_look_up(std::atomic<std::uint64_t> looked_up::* what) noexcept;
     [[gnu::noinline]] void count_without_cell(std::atomic<std::uint64_t> looked_up::* what) noexcept;
     template <class Q>
-    [[gnu::noinline]] bool outlives(const by_key<Q, Eq>& wanted, std::int64_t at);
+    [[gnu::noinline]] bool outlives(std::uint64_t hash, const Q& key, std::int64_t at);
 
     // The live entry; an expired one is removed and is none.
     template <class Q>

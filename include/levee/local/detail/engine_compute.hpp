@@ -15,7 +15,7 @@ V engine<K, V, Hash, Eq>::get_or_compute(const K& key, Make& make) {
     const by_key<K, Eq> wanted = probe(key);
     std::optional<V> hit;
     const auto copy = [&hit](const V& value) { hit.emplace(value); };
-    if (find(wanted, [this] { return now(); }, copy)) {
+    if (find_hashed(wanted.hash, wanted.key, [this] { return now(); }, copy)) {
         return *std::move(hit);
     }
     refuse_recursion(wanted);
@@ -71,7 +71,7 @@ bool engine<K, V, Hash, Eq>::use_quietly(const by_key<Q, Eq>& wanted, Look& look
         is_live = true;
         look(value);
     };
-    return with_entry(wanted, see) && is_live;
+    return with_entry(wanted.hash, wanted.key, see) && is_live;
 }
 
 template <class K, class V, class Hash, class Eq>

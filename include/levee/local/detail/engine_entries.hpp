@@ -60,17 +60,38 @@ shard_setup engine<K, V, Hash, Eq>::setup_of_shards() const noexcept {
 
 template <class K, class V, class Hash, class Eq>
 template <class Q, class Look>
-LEVEE_LOOK_UP bool engine<K, V, Hash, Eq>::with_entry(const by_key<Q, Eq> wanted, Look&& look) const {
-    const shard_type& here = shard_of(wanted.hash);
+LEVEE_LOOK_UP bool engine<K, V, Hash, Eq>::with_entry(std::uint64_t hash, const Q& key, Look&& look) const {
+    const shard_type& here = shard_of(hash);
     const group_table* table = nullptr;
     group_table::place found;
+    [[maybe_unused]] const node<K, V>* seen = nullptr;
     const auto pinned = epoch::pin();
-    if constexpr (shard_type::is_small) {
-        const auto fits = [&](const std::byte* slot)
-                              LEVEE_INLINE_LAMBDA { return shard_type::holds(slot, wanted); };
-        if (!here.index.find(hash_parts(wanted.hash), fits, found, table)) [[unlikely]] {
+    const auto fits = [&](const std::byte* slot) LEVEE_INLINE_LAMBDA {
+        if constexpr (shard_type::is_small) {
+            return equal_(shard_type::small_type::in(slot).key, key);
+        } else {
+            const node_base* const candidate = node_in(slot).load(std::memory_order_acquire);
+            seen = static_cast<const node<K, V>*>(candidate);
+            return candidate->hash == hash && equal_(seen->key, key);
+        }
+    };
+    const auto answer = here.index.find(hash_parts(hash), fits, found, table);
+    if (answer != slot_index::answer::found) [[unlikely]] {
+        if (answer == slot_index::answer::absent) {
             return false;
         }
+        const moving_entry moving = find_on_the_move(here, hash, key);
+        if (moving.table == nullptr) {
+            return false;
+        }
+        table = moving.table;
+        seen = moving.seen;
+        found.tags = moving.found.tags;  // member by member; see group_table::find
+        found.slot = moving.found.slot;
+        found.lane = moving.found.lane;
+        found.is_referenced = moving.found.is_referenced;
+    }
+    if constexpr (shard_type::is_small) {
         if (!table->has_life()) [[likely]] {
             look(shard_type::small_type::value_in(found.slot).load(std::memory_order_acquire), found);
             return true;
@@ -81,23 +102,33 @@ LEVEE_LOOK_UP bool engine<K, V, Hash, Eq>::with_entry(const by_key<Q, Eq> wanted
         const V value = shard_type::small_type::value_in(found.slot).load(std::memory_order_acquire);
         look(value, found, life, table->has_use() ? table->use_at(found.slot) : nullptr);
     } else {
-        const node<K, V>* seen = nullptr;
-        const auto fits = [&](const std::byte* slot) LEVEE_INLINE_LAMBDA {
-            const node_base* const candidate = node_in(slot).load(std::memory_order_acquire);
-            seen = static_cast<const node<K, V>*>(candidate);
-            return candidate->hash == wanted.hash && equal_(seen->key, wanted.key);
-        };
-        if (!here.index.find(hash_parts(wanted.hash), fits, found, table)) [[unlikely]] {
-            return false;
-        }
         look(seen->value, found, seen->life, &const_cast<node<K, V>*>(seen)->use);
     }
     return true;
 }
 
+/// The part of `with_entry` for when the table is being replaced.
+template <class K, class V, class Hash, class Eq>
+template <class Q>
+auto engine<K, V, Hash, Eq>::find_on_the_move(const shard_type& here, std::uint64_t hash, const Q& key) const
+    -> moving_entry {
+    moving_entry moving{};
+    const auto fits = [&](const std::byte* slot) {
+        if constexpr (shard_type::is_small) {
+            return equal_(shard_type::small_type::in(slot).key, key);
+        } else {
+            const node_base* const candidate = node_in(slot).load(std::memory_order_acquire);
+            moving.seen = static_cast<const node<K, V>*>(candidate);
+            return candidate->hash == hash && equal_(moving.seen->key, key);
+        }
+    };
+    moving.table = here.index.find_in_both(hash_parts(hash), fits, moving.found);
+    return moving;
+}
+
 template <class K, class V, class Hash, class Eq>
 template <class Q, class Now, class Look>
-LEVEE_LOOK_UP bool engine<K, V, Hash, Eq>::find(const by_key<Q, Eq> wanted, Now at, Look& look) {
+LEVEE_LOOK_UP bool engine<K, V, Hash, Eq>::find_hashed(std::uint64_t hash, const Q& key, Now at, Look& look) {
     bool is_hit = false;
     std::int64_t expired_at = never;
     const auto see = [&](const V& value, const group_table::place& place, std::int64_t life = never,
@@ -121,11 +152,11 @@ LEVEE_LOOK_UP bool engine<K, V, Hash, Eq>::find(const by_key<Q, Eq> wanted, Now 
         look(value);
     };
     for (;;) {
-        const bool is_there = with_entry(wanted, see);
+        const bool is_there = with_entry(hash, key, see);
         if (is_hit) [[likely]] {
             return true;
         }
-        if (!is_there || !outlives(wanted, expired_at)) {
+        if (!is_there || !outlives(hash, key, expired_at)) {
             count_look_up(&looked_up::misses);
             return false;
         }
@@ -166,11 +197,11 @@ bool engine<K, V, Hash, Eq>::has_ended(std::int64_t life, std::int64_t* use, std
 /// after its end was read.
 template <class K, class V, class Hash, class Eq>
 template <class Q>
-bool engine<K, V, Hash, Eq>::outlives(const by_key<Q, Eq>& wanted, std::int64_t at) {
+bool engine<K, V, Hash, Eq>::outlives(std::uint64_t hash, const Q& key, std::int64_t at) {
     auto removed = gone();
-    shard_type& here = shard_of(wanted.hash);
+    shard_type& here = shard_of(hash);
     const std::lock_guard lock(here.mutex);
-    return live_locked(here, wanted, at, removed) != no_entry;
+    return live_locked(here, by_key<Q, Eq>{hash, key, equal_}, at, removed) != no_entry;
 }
 
 template <class K, class V, class Hash, class Eq>
@@ -201,10 +232,10 @@ bool engine<K, V, Hash, Eq>::peek(const Q& key, Look&& look) const {
         is_live = true;
         look(value);
     };
-    const auto wanted = probe(key);
+    const std::uint64_t hash = hash_of(key);
     // One that has ended may have been written again before the time was read. An end that is read after the
     // time is believed.
-    return with_entry(wanted, see) && (is_live || (with_entry(wanted, see) && is_live));
+    return with_entry(hash, key, see) && (is_live || (with_entry(hash, key, see) && is_live));
 }
 
 template <class K, class V, class Hash, class Eq>

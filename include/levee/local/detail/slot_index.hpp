@@ -41,32 +41,42 @@ public:
     slot_index(const slot_index&) = delete;
     slot_index& operator=(const slot_index&) = delete;
 
-    /// Calls `fits(slot)` on what may be the entry. True: it is `at`, in `table`. Pinned threads
-    /// only.
+    /// What `find` answers. `unsettled`: entries are on the move; ask `find_in_both`.
+    enum class answer : std::uint8_t { found, absent, unsettled };
+
+    /// Calls `fits(slot)` on what may be the entry. If found, it is `at`, in `table`. Pinned threads only.
     template <class Fits>
-    LEVEE_LOOK_UP bool find(hash_parts hash, Fits& fits, group_table::place& at,
-                            const group_table*& table) const {
+    LEVEE_LOOK_UP answer find(hash_parts hash, Fits& fits, group_table::place& at,
+                              const group_table*& table) const {
         const group_table* const current = table_.load(std::memory_order_acquire);
-        if (current->older.load(std::memory_order_acquire) == nullptr) [[likely]] {
-            if (current->find(hash, fits, at)) [[likely]] {
-                table = current;
-                return true;
+        if (current->older.load(std::memory_order_acquire) != nullptr) [[unlikely]] {
+            return answer::unsettled;
+        }
+        if (current->find(hash, fits, at)) [[likely]] {
+            table = current;
+            return answer::found;
+        }
+        return table_.load(std::memory_order_acquire) == current ? answer::absent : answer::unsettled;
+    }
+
+    /// `find` while entries are on the move: the table, or null. Not for the inside of a look-up that should
+    /// stay in registers: what `fits` refers to has to have an address.
+    template <class Fits>
+    [[nodiscard]] const group_table* find_in_both(hash_parts hash, Fits& fits, group_table::place& at) const {
+        for (;;) {
+            const group_table* const current = table_.load(std::memory_order_acquire);
+            if (const group_table* const older = current->older.load(std::memory_order_acquire)) {
+                if (older->find(hash, fits, at)) {
+                    return older;
+                }
             }
-            if (table_.load(std::memory_order_acquire) == current) [[likely]] {
-                return false;
+            if (current->find(hash, fits, at)) {
+                return current;
+            }
+            if (table_.load(std::memory_order_acquire) == current) {
+                return nullptr;
             }
         }
-        group_table::place slow;  // copied, so that the address of `at` is not needed
-        const group_table* const slow_table = find_in_both(hash, fits, slow);
-        if (slow_table == nullptr) {
-            return false;
-        }
-        at.tags = slow.tags;
-        at.slot = slow.slot;
-        at.lane = slow.lane;
-        at.is_referenced = slow.is_referenced;
-        table = slow_table;
-        return true;
     }
 
     // Under the lock. Slots are of `table()`, and valid until the next call that may grow it.
@@ -154,26 +164,6 @@ public:
     [[nodiscard]] bool is_consistent() const noexcept;
 
 private:
-    /// `find` while entries are on the move; null: nothing.
-    template <class Fits>
-    [[gnu::noinline]] const group_table* find_in_both(hash_parts hash, Fits& fits,
-                                                      group_table::place& at) const {
-        for (;;) {
-            const group_table* const current = table_.load(std::memory_order_acquire);
-            if (const group_table* const older = current->older.load(std::memory_order_acquire)) {
-                if (older->find(hash, fits, at)) {
-                    return older;
-                }
-            }
-            if (current->find(hash, fits, at)) {
-                return current;
-            }
-            if (table_.load(std::memory_order_acquire) == current) {
-                return nullptr;
-            }
-        }
-    }
-
     struct cold_part {
         std::uint32_t hash;
         std::uint32_t slot;  // with free_bit: the next free id; else with generation_bit_ as it was then
