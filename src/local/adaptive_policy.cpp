@@ -63,7 +63,9 @@ void adaptive_policy::size_up() {
     }
     const std::uint64_t before = advisor_.memory() == 0 ? 0 : advisor_.sample();
     advisor_.resize(expected_ != 0 ? expected_ : remembered_, weighted_);
-    stock_is_old_ = stock_is_old_ || before != advisor_.sample();
+    if (before != advisor_.sample()) {
+        begin_stock();
+    }
     clock_.divide(division_advisor::divisions[advisor_.chosen()]);
     const std::size_t share = remembered_ >> advisor_.sample_bits();
     sampled_.reserve(share + share / 4 + 64);
@@ -77,20 +79,29 @@ void adaptive_policy::add_to_sample(entry_id id) noexcept {
     }
 }
 
-// The sample is another: finds its entries. Once for each doubling of the cache, or change of its bounds.
-void adaptive_policy::take_stock(const policy_host& host) noexcept {
-    stock_is_old_ = false;
+// The sample is another. Its entries are found at the evictions that follow, some at each; new ones are added
+// as they come.
+void adaptive_policy::begin_stock() noexcept {
+    for (const entry_id id : sampled_) {
+        clock_.mark(id, is_sampled, false);
+        clock_.mark(id, is_told, false);
+    }
     sampled_.clear();
     sampled_weight_ = 0;
-    for (const auto* queue : {&clock_.window(), &clock_.main_part()}) {
-        for (entry_id id = queue->oldest(); id != no_entry; id = clock_.newer_than(id)) {
-            clock_.mark(id, is_sampled, false);
-            clock_.mark(id, is_told, false);
-            if (advisor_.samples(host.hash_of(id))) {
-                add_to_sample(id);
-            }
+    next_stocked_ = 0;
+    stock_is_old_ = true;
+}
+
+void adaptive_policy::take_stock(const policy_host& host) noexcept {
+    constexpr std::size_t at_a_time = 64;
+    const std::size_t end = std::min(next_stocked_ + at_a_time, limit_);
+    for (; next_stocked_ < end; ++next_stocked_) {
+        const auto id = static_cast<entry_id>(next_stocked_);
+        if (clock_.holds(id) && !clock_.is_marked(id, is_sampled) && advisor_.samples(host.hash_of(id))) {
+            add_to_sample(id);
         }
     }
+    stock_is_old_ = next_stocked_ < limit_;
 }
 
 void adaptive_policy::tell(std::uint32_t hash, std::uint64_t weight) noexcept {

@@ -53,6 +53,7 @@ private:
     struct sweeping;  // the host, as `window_clock` asks it
 
     void size_up();
+    void begin_stock() noexcept;
     void take_stock(const policy_host& host) noexcept;
     void tell(std::uint32_t hash, std::uint64_t weight) noexcept;
     void ask_some(const policy_host& host) noexcept;
@@ -69,8 +70,9 @@ private:
     std::size_t expected_ = 0;    // entries when full; zero: not known
     std::size_t remembered_ = 0;  // entries that the history was sized for
     bool weighted_ = false;
-    bool stock_is_old_ = false;  // the sample was changed: `sampled_` is to be made anew
-    bool made_room_ = false;     // a victim was asked for since the last insert
+    bool stock_is_old_ = false;     // the sample was changed: not all of its entries are in `sampled_`
+    std::size_t next_stocked_ = 0;  // id to look at next for it
+    bool made_room_ = false;        // a victim was asked for since the last insert
     bool is_full_ = false;
 };
 

@@ -99,17 +99,18 @@ room budget::held() const noexcept {
     return {entries_.load(std::memory_order_relaxed), weight_.load(std::memory_order_relaxed)};
 }
 
-reservation::reservation(budget& from) noexcept : budget_(from) {
-    budget_.gate.enter();
-}
-
 reservation::~reservation() {
     give_back();
-    if (alone_) {
+    if (is_alone()) {
         budget_.gate.open();
-    } else if (is_inside_) {
+    } else if (is_inside()) {
         budget_.gate.leave();
     }
+}
+
+void reservation::enter() noexcept {
+    budget_.gate.enter();
+    place_ = place::inside;
 }
 
 bool reservation::cover(room need) noexcept {
@@ -136,9 +137,11 @@ void reservation::spend(room used) noexcept {
 
 void reservation::work_alone() noexcept {
     give_back();
-    budget_.gate.leave();
+    if (is_inside()) {
+        budget_.gate.leave();
+    }
     budget_.gate.close();
-    alone_ = true;
+    place_ = place::alone;
 }
 
 void reservation::give_back() noexcept {

@@ -1,6 +1,7 @@
 #include "levee/local/detail/shard_core.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace levee::local_detail {
 namespace {
@@ -16,9 +17,8 @@ std::uint32_t node_limit(std::size_t expected) noexcept {
 // A handful of entries says nothing about a workload: there, plain CLOCK is as good and easier to foretell.
 constexpr std::size_t fewest_for_adapting = 16;
 
-std::unique_ptr<eviction_policy> policy_for(const shard_setup& setup) {
-    const bool is_tiny = setup.expected_entries != 0 && setup.expected_entries < fewest_for_adapting;
-    return is_tiny ? make_clock_policy() : make_adaptive_policy(setup.seed);
+bool is_handful(std::size_t expected) noexcept {
+    return expected != 0 && expected < fewest_for_adapting;
 }
 
 }  // namespace
@@ -26,11 +26,12 @@ std::unique_ptr<eviction_policy> policy_for(const shard_setup& setup) {
 shard_core::shard_core(const shard_setup& setup)
     : index(setup.content, setup.payload, setup.expiry, setup.expected_entries),
       jitter(setup.seed),
-      policy(policy_for(setup)),
+      policy(is_handful(setup.expected_entries) ? make_clock_policy() : make_adaptive_policy(setup.seed)),
       content_(setup.content),
       time_to_idle_(setup.time_to_idle),
       retired_(64),
-      retired_limit_(node_limit(setup.expected_entries)) {
+      retired_limit_(node_limit(setup.expected_entries)),
+      is_tiny_(is_handful(setup.expected_entries)) {
     if (setup.has_weights) {
         weights_.emplace();
     }
@@ -45,16 +46,20 @@ bool shard_core::prepare_locked(std::int64_t life, std::int64_t now, bool adds) 
     if (retired_.size() >= retired_limit_ || (adds && !index.prepare())) {
         return false;
     }
-    const entry_id limit = index.id_limit();
-    policy->reserve(limit);
-    if (weights_) {
-        weights_->reserve(limit);
-    }
-    if (ends && !wheel_) {
-        wheel_.emplace(now);
-    }
-    if (wheel_) {
-        wheel_->reserve(limit);
+    const bool is_first_to_end = ends && !wheel_;
+    if (const entry_id limit = index.id_limit(); limit != id_limit_ || is_first_to_end) [[unlikely]] {
+        policy->reserve(limit);
+        if (weights_) {
+            weights_->reserve(limit);
+        }
+        if (is_first_to_end) {
+            timer_wheel first(now);
+            first.reserve(limit);
+            wheel_ = std::move(first);
+        } else if (wheel_) {
+            wheel_->reserve(limit);
+        }
+        id_limit_ = limit;
     }
     return true;
 }
@@ -148,9 +153,9 @@ node_base* shard_core::collect_locked(bool force) noexcept {
         for (node_base* next = retired_.take_passed(); next != nullptr;) {
             node_base* const gone = next;
             next = gone->next_retired;
-            if (gone->holds.load(std::memory_order_acquire) != 0) {  // somebody is told of it just now
-                retired_.add(gone, gone->next_retired);
-            } else {
+            const bool is_held = gone->holds.load(std::memory_order_acquire) != 0 &&
+                                 gone->holds.fetch_or(node_base::orphaned, std::memory_order_acq_rel) != 0;
+            if (!is_held) {
                 gone->next_retired = free;
                 free = gone;
             }
@@ -162,31 +167,45 @@ node_base* shard_core::collect_locked(bool force) noexcept {
     return free;
 }
 
-std::int64_t shard_core::end_locked(entry_id id) const noexcept {
+auto shard_core::times_locked(entry_id id) const noexcept -> times {
     const auto [table, at] = index.find_id(id);
     std::byte* const slot = table->slot(at);
-    std::int64_t life = never;
-    std::int64_t use = 0;
     if (content_ == slot_index::content::pointer) {
         node_base& node = *node_in(slot).load(std::memory_order_relaxed);
-        life = node.life;
-        use = std::atomic_ref(node.use).load(std::memory_order_relaxed);
-    } else {
-        if (table->has_life()) {
-            life = table->life(slot).load(std::memory_order_relaxed);
-        }
-        if (table->has_use()) {
-            use = table->use(slot).load(std::memory_order_relaxed);
-        }
+        return {node.life, std::atomic_ref(node.use).load(std::memory_order_relaxed)};
     }
+    return {table->has_life() ? table->life(slot).load(std::memory_order_relaxed) : never,
+            table->has_use() ? table->use(slot).load(std::memory_order_relaxed) : 0};
+}
+
+std::int64_t shard_core::end_locked(entry_id id) const noexcept {
+    const auto [life, use] = times_locked(id);
     return time_to_idle_ == never ? life : std::min(life, saturated_sum(use, time_to_idle_));
 }
 
 void shard_core::expect_locked(std::size_t entries, std::size_t its_weight) {
     index.expect(entries);
     retired_limit_ = node_limit(entries);
-    policy->expect(entries, its_weight);
+    if (is_tiny_ && !is_handful(entries)) {
+        adapt(entries, its_weight);
+    } else {
+        policy->expect(entries, its_weight);
+    }
     index.shrink();
+}
+
+// The handful has become many: what is there comes into the other policy as if it were new.
+void shard_core::adapt(std::size_t entries, std::size_t its_weight) {
+    auto adaptive = make_adaptive_policy(jitter());
+    adaptive->expect(entries, its_weight);
+    adaptive->reserve(index.id_limit());
+    for (entry_id id = 0; id < index.id_end(); ++id) {
+        if (index.is_used(id) && weight_locked(id) != 0) {
+            adaptive->insert(id, index.hash_of(id), weight_locked(id));
+        }
+    }
+    policy = std::move(adaptive);
+    is_tiny_ = false;
 }
 
 std::size_t shard_core::memory_locked() const noexcept {

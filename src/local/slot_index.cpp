@@ -1,6 +1,7 @@
 #include "levee/local/detail/slot_index.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 #include <limits>
 #include <utility>
@@ -12,7 +13,7 @@ namespace {
 
 constexpr std::size_t least_groups = 4;
 constexpr std::size_t most_first_groups = 64;
-constexpr std::size_t groups_a_write = 4;
+constexpr std::size_t all_groups = std::numeric_limits<std::size_t>::max();
 constexpr std::size_t least_spare = 256;
 constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 
@@ -72,23 +73,30 @@ std::size_t slot_index::next_groups() const noexcept {
     return std::clamp(wanted, now + now / 8 + 1, 2 * now);
 }
 
+// Groups to move with a write: at least four, and so many that all have moved after as many writes as a
+// quarter of the current table's groups. So what is yet to be moved always finds room, beside what those
+// writes add, in the two slots of each group that `most_used` leaves.
+std::size_t slot_index::groups_a_write(const group_table& older) const noexcept {
+    return std::max<std::size_t>(4, 4 * (older.groups() / table().groups() + 1));
+}
+
 bool slot_index::prepare() {
-    if (table().older.load(std::memory_order_relaxed) != nullptr) [[unlikely]] {
-        rebuild(groups_a_write);
+    if (const group_table* const older = table().older.load(std::memory_order_relaxed)) [[unlikely]] {
+        rebuild(groups_a_write(*older));
     }
     if (retired_.is_due()) {
         collect();
     }
-    if (retired_.size() >= retired_limit_) {
-        collect();
-        collect();  // the first one may only have sealed
-        if (retired_.size() >= retired_limit_) {
-            return false;
-        }
-    }
     if (used_ + 1 > most_used(table())) {
-        rebuild(table().groups() * 2 + 1);  // all; there is nothing left unless it has just grown
+        if (retired_.size() >= retired_limit_) {
+            collect();
+            collect();  // the first one may only have sealed
+        }
         if (used_ + 1 > most_used(table())) {
+            if (retired_.size() >= retired_limit_) {
+                return false;
+            }
+            rebuild(all_groups);  // there is nothing left to move unless it has just grown
             start_rebuild(next_groups());
         }
     }
@@ -213,6 +221,7 @@ bool slot_index::rebuild(std::size_t groups) noexcept {
 
 void slot_index::start_rebuild(std::size_t groups) {
     group_table& old = table();
+    assert(old.older.load(std::memory_order_relaxed) == nullptr);  // what is left there would be lost
     group_table::pointer fresh = group_table::make(layout_, groups);
     generation_ ^= generation_bit;
     retired_.clear();  // they are never used again
@@ -235,7 +244,7 @@ void slot_index::need_times(times expiry) {
     if (layout_.expiry >= expiry) {
         return;
     }
-    rebuild(table().groups() * 2 + 1);
+    rebuild(all_groups);
     const slot_layout before = layout_;
     layout_ = slot_layout(layout_.payload, expiry);
     try {
@@ -259,20 +268,22 @@ bool slot_index::collect() noexcept {
     for (slot_number slot = retired_.take_passed(); slot != no_slot; --used_, has_freed = true) {
         here.set_tag(std::exchange(slot, here.id(slot)), tag_empty);
     }
-    if (retired_tables_ != nullptr) {
-        const epoch::tag oldest = epoch::oldest();
-        for (group_table** link = &retired_tables_; *link != nullptr;) {
-            group_table* const table = *link;
-            if (table->retired_tag < oldest) {
-                *link = table->next_retired;
-                group_table::free_memory()(table);
-                has_freed = true;
-            } else {
-                link = &table->next_retired;
-            }
+    return has_freed;
+}
+
+group_table* slot_index::take_passed_tables() noexcept {
+    group_table* passed = nullptr;
+    const epoch::tag oldest = epoch::oldest();
+    for (group_table** link = &retired_tables_; *link != nullptr;) {
+        group_table* const table = *link;
+        if (table->retired_tag < oldest) {
+            *link = std::exchange(table->next_retired, passed);
+            passed = table;
+        } else {
+            link = &table->next_retired;
         }
     }
-    return has_freed;
+    return passed;
 }
 
 std::size_t slot_index::memory() const noexcept {

@@ -51,7 +51,10 @@ public:
         }
     }
     /// Remembers so many keys that left. Errors: std::bad_alloc; nothing is changed.
-    void remember(std::size_t keys) { history_.resize(keys); }
+    void remember(std::size_t keys) {
+        history_.resize(keys);
+        buckets_to_age_ = std::min(buckets_to_age_, history_.buckets());
+    }
     void divide(const admission& by) noexcept { by_ = by; }
 
     [[nodiscard]] std::size_t size() const noexcept { return window_.size() + main_.size(); }

@@ -50,6 +50,39 @@ TEST(local_cache_stress, compute_loses_no_update) {
     EXPECT_EQ(sum, static_cast<long>(threads) * rounds);
 }
 
+TEST(local_cache_stress, a_lowered_bound_holds_for_writes_that_had_begun_before) {
+    local_cache<int, int> cache({.max_entries = 2});
+    cache.put(0, 0);
+    constexpr int rounds = 300'000;
+    std::atomic<int> begun = 0;
+    std::atomic<int> ended = 0;
+    std::jthread writer([&] {
+        for (int round = 1; round <= rounds; ++round) {
+            while (begun.load() != round) {
+                std::this_thread::yield();
+            }
+            cache.put(round, round);
+            ended.store(round);
+        }
+    });
+    int overruns = 0;
+    for (int round = 1; round <= rounds; ++round) {
+        begun.store(round);
+        for (int delay = 0; delay < round % 1500; ++delay) {
+            std::atomic_signal_fence(std::memory_order_seq_cst);  // keeps the loop
+        }
+        cache.set_max_entries(1);
+        while (ended.load() != round) {
+            std::this_thread::yield();
+        }
+        overruns += cache.estimated_size() > 1 ? 1 : 0;
+        cache.set_max_entries(1);  // of what was too much
+        cache.set_max_entries(2);
+    }
+    EXPECT_EQ(overruns, 0);
+    EXPECT_TRUE(cache.is_consistent());
+}
+
 TEST(local_cache_stress, compute_takes_turns_with_removal) {
     // A token is in the cache or with the one thread that took it out.
     local_cache<int, int> cache({.max_entries = 64});

@@ -59,9 +59,10 @@ public:
 
     /// One victim goes; false: there is none.
     bool evict(const local_detail::newcomer* comes = nullptr, entry_id keep = none) {
-        asked = 0;
+        asked = looked_at = 0;
         const entry_id gone = policy_.victim(*this, comes, keep);
         most_asked = asked > most_asked ? asked : most_asked;
+        most_looked_at = looked_at > most_looked_at ? looked_at : most_looked_at;
         if (gone == none || gone == local_detail::the_newcomer) {
             return false;
         }
@@ -85,7 +86,10 @@ public:
         return was;
     }
     [[nodiscard]] bool is_referenced(entry_id id) const noexcept override { return entries[id].referenced; }
-    [[nodiscard]] std::uint32_t hash_of(entry_id id) const noexcept override { return hash(entries[id].key); }
+    [[nodiscard]] std::uint32_t hash_of(entry_id id) const noexcept override {
+        ++looked_at;
+        return hash(entries[id].key);
+    }
     [[nodiscard]] std::size_t weight_of(entry_id id) const noexcept override { return entries[id].weight; }
     void prefetch(entry_id) const noexcept override {}
 
@@ -94,6 +98,8 @@ public:
     std::size_t held_weight = 0;
     std::size_t removed = 0;
     std::size_t asked = 0, most_asked = 0;  // reference bits, in one call of `victim`
+    mutable std::size_t looked_at = 0;
+    std::size_t most_looked_at = 0;  // hashes asked for in one call of `victim`
     bool always_referenced = false;
 
 private:

@@ -27,9 +27,11 @@ namespace levee {
 ///     user u = users.get_or_compute("42", [&](const std::string& id) { return db.find(id); });
 ///
 /// *Bounds.* `max_entries` and `max_weight` hold over the whole cache and at every moment. To make room,
-/// entries are evicted that were not used lately (CLOCK, Corbató 1968). What can neither be admitted nor
-/// evict anything, because it is heavier than the bound or all entries are pinned, is refused: the key's
-/// older value is removed (`removal_cause::size`), the call returns normally, `cache_stats::rejected` counts.
+/// entries are evicted that were asked for seldom, or not lately (a window and TinyLFU admission before a
+/// CLOCK, divided as suits the workload; plain CLOCK, Corbató 1968, for a handful of entries). What can
+/// neither be admitted nor evict anything, because it is heavier than the bound or all entries are pinned,
+/// is refused: the key's older value is removed (`removal_cause::size`), the call returns normally,
+/// `cache_stats::rejected` counts.
 /// Writing a key again evicts nobody unless its weight grew.
 ///
 /// *Time.* An expired entry is never returned; it is removed by a call for its key, by writes to its
@@ -84,7 +86,7 @@ public:
     }
 
     /// The key's hash, for the forms that take one: where a key is looked up in several caches of the same
-    /// `Hash`, or was hashed before.
+    /// `Hash`, or was hashed before. Each cache mixes it with a secret of its own.
     template <class Q>
     [[nodiscard]] key_hash hash(const Q& key) const {
         return engine_.hash(key);
@@ -232,7 +234,8 @@ public:
         return engine_.estimated_hit_ratio_at(entries);
     }
 
-    /// Changes the bound on entries; evicts down to it before it returns, except for pinned entries.
+    /// Changes the bound on entries; evicts down to it before it returns, except for pinned entries, and
+    /// keeps other writes waiting while it evicts what came in meanwhile.
     /// Zero: no such bound. Errors: std::invalid_argument for zero when there is no `max_weight`.
     void set_max_entries(std::size_t max_entries) { engine_.set_max_entries(max_entries); }
 

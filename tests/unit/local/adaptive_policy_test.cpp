@@ -151,6 +151,25 @@ TEST(adaptive_policy, asks_for_a_bounded_number_of_reference_bits_at_an_eviction
     EXPECT_LE(cache.most_asked, window_clock<entry_id>::most_moves + window_clock<entry_id>::most_chances);
 }
 
+TEST(adaptive_policy, looks_at_a_bounded_number_of_entries_at_an_eviction_also_when_its_sample_changes) {
+    adaptive_policy policy(1);
+    policy_bench cache(policy, 40'000);
+    for (std::uint64_t key = 0; key < 40'000; ++key) {
+        cache.access(key);
+    }
+    policy.expect(400'000, 0);  // another sample
+    for (std::uint64_t key = 40'000; key < 60'000; ++key) {
+        cache.access(key);
+    }
+    EXPECT_LE(cache.most_looked_at, 200u);
+    std::size_t sampled = 0;
+    for (const auto& [key, id] : cache.by_key) {
+        sampled += policy.advisor().samples(policy_bench::hash(key)) ? 1 : 0;
+    }
+    EXPECT_GT(sampled, 0u);
+    EXPECT_EQ(policy.sampled(), sampled);
+}
+
 TEST(adaptive_policy, needs_a_bounded_amount_of_memory) {
     for (const std::size_t entries : {500, 5000, 50'000}) {
         adaptive_policy policy(1);

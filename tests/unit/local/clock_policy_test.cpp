@@ -140,6 +140,7 @@ TEST(reservation, keeps_what_it_freed_and_gives_back_what_it_did_not_spend) {
     ASSERT_TRUE(budget.try_take({2, 20}));
     {
         local_detail::reservation mine(budget);
+        mine.enter();
         EXPECT_FALSE(mine.cover({1, 5}));
         mine.credit({1, 15});  // as if it had evicted
         EXPECT_TRUE(mine.cover({1, 5}));
@@ -153,11 +154,13 @@ TEST(reservation, keeps_what_it_freed_and_gives_back_what_it_did_not_spend) {
 TEST(reservation, works_alone_only_once_the_others_have_ended) {
     local_detail::budget budget(2, 0);
     std::optional<local_detail::reservation> other(std::in_place, budget);
+    other->enter();
     ASSERT_TRUE(other->cover({2, 2}));
     std::atomic<bool> other_ended = false;
     std::latch begun(1);
     std::jthread alone([&] {
         local_detail::reservation mine(budget);
+        mine.enter();
         EXPECT_FALSE(mine.cover({1, 1}));
         begun.count_down();
         mine.work_alone();

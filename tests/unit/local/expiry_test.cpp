@@ -1,7 +1,10 @@
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstddef>
+#include <functional>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "levee/local/local_cache.hpp"
@@ -223,6 +226,49 @@ TEST_F(local_cache_expiry, without_jitter_all_lives_are_alike) {
     ASSERT_EQ(lives.size(), 10'000U);
     EXPECT_EQ(lives.front(), 1000);
     EXPECT_EQ(lives.back(), 1000);
+}
+
+/// A clock on which something happens once, just when it is read.
+class interrupted_clock final : public levee::clock {
+public:
+    [[nodiscard]] time_point now() const noexcept override {
+        if (happens) {
+            std::exchange(happens, nullptr)();
+        }
+        return time_point(1h + since);
+    }
+    mutable std::function<void()> happens{};
+    duration since{};
+};
+
+template <class Value>
+class local_cache_refresh : public testing::Test {};
+using refreshed_values = testing::Types<int, std::array<int, 8>>;  // in the index, and behind a pointer
+TYPED_TEST_SUITE(local_cache_refresh, refreshed_values, );
+
+TYPED_TEST(local_cache_refresh, just_before_the_end_of_a_life_is_seen_by_who_reads_the_time_after) {
+    interrupted_clock clock;
+    local_cache<int, TypeParam> cache({.max_entries = 10, .time_to_live = 5s, .clock = &clock});
+    const auto refresh = [&] {
+        cache.put(1, TypeParam{});
+        clock.since += 1s;  // now the first life has ended, and the second has not
+    };
+    const auto nearly_over = [&] {
+        cache.put(1, TypeParam{});
+        clock.since += 5s - 1ns;
+        clock.happens = refresh;
+    };
+    nearly_over();
+    EXPECT_TRUE(cache.get(1));
+    nearly_over();
+    EXPECT_TRUE(cache.peek(1));
+    nearly_over();
+    EXPECT_TRUE(cache.visit(1, [](const TypeParam&) {}));
+    EXPECT_EQ(cache.stats().misses, 0U);
+    EXPECT_EQ(cache.stats().hits, 2U);
+    clock.since += 5s;
+    EXPECT_FALSE(cache.peek(1));
+    EXPECT_FALSE(cache.get(1));
 }
 
 }  // namespace

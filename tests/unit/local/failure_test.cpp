@@ -1,10 +1,13 @@
 // Exceptions out of the user's types and functions leave the cache as it was.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstddef>
 #include <functional>
+#include <future>
 #include <optional>
 #include <stdexcept>
+#include <thread>
 
 #include "levee/local/local_cache.hpp"
 
@@ -109,6 +112,48 @@ TEST_F(local_cache_failure, of_a_visitor_changes_nothing) {
     EXPECT_THROW(cache.visit(1, fail), std::runtime_error);
     EXPECT_THROW(cache.for_each(fail), std::runtime_error);
     EXPECT_THROW(cache.invalidate_if(fail), std::runtime_error);
+}
+
+/// A value of which only so many copies can be made.
+struct rationed {
+    rationed() = default;
+    rationed(const rationed&) {
+        if (copies_left.fetch_sub(1) <= 0) {
+            throw std::runtime_error("copy");
+        }
+    }
+    rationed(rationed&&) noexcept {}
+    rationed& operator=(const rationed&) = default;
+    static inline std::atomic<int> copies_left = 0;
+};
+
+// One copy is the leader's, made before the value is stored; the other is for those who wait.
+TEST(local_cache_failure_of_a_copy, for_those_who_wait_is_theirs_alone) {
+    for (const int copies : {0, 1, 2}) {
+        local_cache<int, rationed> cache({.max_entries = 4});
+        std::future<void> waits;
+        const auto make = [&] {
+            waits = std::async(std::launch::async,
+                               [&] { (void)cache.get_or_compute(1, [] { return rationed(); }); });
+            while (cache.stats().joined == 0) {
+                std::this_thread::yield();
+            }
+            rationed::copies_left = copies;
+            return rationed();
+        };
+        const auto lead = [&] { (void)cache.get_or_compute(1, make); };
+        bool has_thrown = false;
+        try {
+            lead();
+        } catch (const std::runtime_error&) {
+            has_thrown = true;
+        }
+        // Who is told of an error stored nothing, and who is told of none stored it.
+        EXPECT_EQ(has_thrown, copies == 0);
+        EXPECT_EQ(cache.visit(1, [](const rationed&) {}), !has_thrown);
+        EXPECT_EQ(cache.stats().load_failures, has_thrown ? 1U : 0U);
+        EXPECT_THROW(waits.get(), std::runtime_error);  // with 2 copies: its own, of what it was given
+    }
 }
 
 }  // namespace

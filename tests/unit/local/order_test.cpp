@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <optional>
 #include <sstream>
@@ -90,6 +93,82 @@ TEST(local_cache_snapshot, a_smaller_cache_keeps_the_hottest) {
     EXPECT_EQ(smaller.estimated_size(), 10U);
 }
 
+TEST(local_cache_snapshot, restored_entries_have_a_time_to_idle_again_and_not_an_end) {
+    test::manual_clock_stub clock;
+    std::stringstream bytes;
+    const text_cache::options idle{.max_entries = 10, .time_to_idle = 10s, .clock = &clock};
+    text_cache before(idle);
+    before.put("used", "1");
+    before.put("short", "2", 15s);
+    before.snapshot(bytes, encode);
+    text_cache after(idle);
+    EXPECT_EQ(after.restore(bytes, decode), 2U);
+    clock.advance(8s);
+    EXPECT_EQ(after.get("used"), "1");
+    EXPECT_EQ(after.get("short"), "2");
+    clock.advance(8s);
+    EXPECT_EQ(after.get("used"), "1");  // used 8 s ago
+    EXPECT_EQ(after.get("short"), std::nullopt);
+    clock.advance(10s);
+    EXPECT_EQ(after.get("used"), std::nullopt);
+}
+
+/// A value that counts how many of its kind there are.
+struct counted {
+    counted() noexcept { ++living; }
+    counted(const counted&) noexcept { ++living; }
+    counted& operator=(const counted&) = default;
+    ~counted() { --living; }
+    static inline std::size_t living = 0;
+};
+
+TEST(local_cache_snapshot, writes_go_on_meanwhile_and_what_they_replace_is_freed) {
+    constexpr int entries = 5000;
+    local_cache<int, counted> cache({.max_entries = entries, .shards = 1});
+    const auto put_all = [&] {
+        for (int key = 0; key < entries; ++key) {
+            cache.put(key, {});
+        }
+    };
+    put_all();
+    std::stringstream bytes;
+    int encoded = 0;
+    std::size_t most_living = 0;
+    cache.snapshot(bytes, [&](int, const counted&, std::string&) {
+        if (++encoded % 1000 == 1) {
+            put_all();
+            cache.run_pending_work();
+            most_living = std::max(most_living, counted::living);
+        }
+    });
+    EXPECT_EQ(encoded, entries);
+    EXPECT_EQ(cache.stats().rejected, 0U);
+    EXPECT_LT(most_living, entries + 300U);
+}
+
+TEST(local_cache_snapshot, writes_go_on_while_a_listener_is_told_of_many) {
+    constexpr int entries = 5000;
+    local_cache<int, std::string>* the_cache = nullptr;
+    bool is_inside = false;
+    local_cache<int, std::string> cache({.max_entries = entries,
+                                         .on_removal =
+                                             [&](int, const std::string&, removal_cause) {
+                                                 if (!std::exchange(is_inside, true)) {
+                                                     for (int n = 0; n < 5000; ++n) {
+                                                         the_cache->put(-1, "again");
+                                                     }
+                                                 }
+                                             },
+                                         .shards = 1});
+    the_cache = &cache;
+    for (int key = 0; key < entries; ++key) {
+        cache.put(key, "v");
+    }
+    cache.set_max_entries(10);  // its listener hears of all at the end
+    EXPECT_TRUE(is_inside);
+    EXPECT_EQ(cache.stats().rejected, 0U);
+}
+
 TEST(local_cache_snapshot, refuses_any_damage_and_stores_nothing) {
     std::stringstream out;
     text_cache cache({.max_entries = 10});
@@ -125,6 +204,18 @@ TEST(local_cache, looks_up_by_a_hash_computed_before) {
     EXPECT_TRUE(cache.visit(std::string(key), hash, [](const std::string&) {}));
     EXPECT_EQ(cache.get(std::string_view("absent"), cache.hash("absent")), std::nullopt);
     EXPECT_EQ(cache.stats().hits, 2U);
+}
+
+TEST(local_cache, takes_a_hash_that_another_cache_computed) {
+    text_cache first({.max_entries = 10}), second({.max_entries = 1000, .shards = 4});
+    for (const char* key : {"a", "b", "c", "d"}) {
+        second.put(key, "v");
+        EXPECT_EQ(second.get(std::string_view(key), first.hash(key)), "v");
+    }
+    local_cache<int, int> numbers({.max_entries = 10}), others({.max_entries = 10});
+    others.put(7, 70);
+    EXPECT_EQ(others.get(7, numbers.hash(7)), 70);
+    EXPECT_EQ(numbers.hash(7).value, others.hash(7).value);
 }
 
 TEST(local_cache, tells_its_memory) {

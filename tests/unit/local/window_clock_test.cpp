@@ -76,6 +76,24 @@ TEST(window_clock, follows_when_the_window_is_made_smaller_and_larger) {
     EXPECT_EQ(clock.window().size(), 140u);
 }
 
+TEST(window_clock, ages_what_is_left_of_its_memory_when_that_shrinks_meanwhile) {
+    auto clock = filled(2000, {0.25, 0, 15});
+    host everybody;
+    everybody.all_used = true;
+    const auto count_up = [&] { static_cast<void>(clock.victim(everybody, 1, clock_type::none)); };
+    while (clock.count(1999) < key_history::most) {
+        count_up();
+    }
+    while (clock.count(1999) == key_history::most) {  // until counts are being halved, the last one first
+        count_up();
+    }
+    clock.remember(16);
+    for (int n = 0; n < 200; ++n) {
+        count_up();
+    }
+    EXPECT_EQ(clock.size(), 2000u);
+}
+
 TEST(window_clock, gives_a_used_entry_another_round) {
     auto clock = filled(100, {0.25, 0, 15});
     const auto oldest = clock.window().oldest();

@@ -49,6 +49,8 @@ public:
     /// Whether `wanted` would fit an empty cache.
     [[nodiscard]] bool could_fit(room wanted) const noexcept;
 
+    /// Inserts under way may still take by the bound before: until each shard's lock was had once by who
+    /// works alone.
     void set_max_entries(std::size_t max_entries) noexcept;
     [[nodiscard]] std::size_t excess_entries() const noexcept;
     [[nodiscard]] room held() const noexcept;
@@ -68,21 +70,16 @@ private:
 /// One insert's way through the bounds: what it takes from the budget and what it frees by evicting stays
 /// its own until it is spent or given back, so two inserts cannot starve each other by taking turns.
 ///
-/// Is inside the gate from construction to destruction. When nothing is left to evict although the value
-/// could fit, other inserts may hold what is missing: `work_alone` gives back, waits for them and keeps new
-/// ones out, so that a second look decides.
+/// Most inserts are done under one shard's lock: they look whether the gate is closed once they have the
+/// lock, and give back before they unlock. So whoever works alone sees, shard by shard, all that there is.
+/// Those that hold something between locks `enter` the gate before, until they are destroyed. When nothing
+/// is left to evict although the value could fit, other inserts may hold what is missing: `work_alone` gives
+/// back, waits for them and keeps new ones out, so that a second look decides.
 ///
 /// Thread safety: distinct objects: safe; shared: unsafe.
 class reservation {
 public:
-    explicit reservation(budget& from) noexcept;
-
-    /// One that is not inside the gate, for an insert that is done under one shard's lock: it looks whether
-    /// the gate is closed once it has the lock, and gives back before it unlocks. So whoever works alone
-    /// sees, shard by shard, all that there is.
-    struct under_one_lock {};
-    reservation(budget& from, under_one_lock) noexcept : budget_(from), is_inside_(false) {}
-
+    explicit reservation(budget& from) noexcept : budget_(from) {}
     ~reservation();
     reservation(const reservation&) = delete;
     reservation& operator=(const reservation&) = delete;
@@ -96,8 +93,13 @@ public:
     /// Turns `used`, which must be covered, into what the cache holds.
     void spend(room used) noexcept;
 
-    void work_alone() noexcept;
-    [[nodiscard]] bool is_alone() const noexcept { return alone_; }
+    void enter() noexcept;       ///< Blocks: while one works alone.
+    void work_alone() noexcept;  ///< Blocks: until the others have left.
+    [[nodiscard]] bool is_inside() const noexcept { return place_ != place::outside; }
+    [[nodiscard]] bool is_alone() const noexcept { return place_ == place::alone; }
+
+    /// Whether the gate keeps it out: ask under the shard's lock.
+    [[nodiscard]] bool is_kept_out() const noexcept { return !is_inside() && budget_.gate.is_closed(); }
 
     /// Gives back what was not spent.
     void give_back() noexcept;
@@ -105,8 +107,7 @@ public:
 private:
     budget& budget_;
     room mine_{};
-    bool is_inside_ = true;  // the gate
-    bool alone_ = false;
+    enum class place : std::uint8_t { outside, inside, alone } place_ = place::outside;
 };
 
 }  // namespace levee::local_detail

@@ -44,19 +44,19 @@ public:
     // Reading: `look(const V&)` is called if there is a live value, pinned, and true returned.
     template <class Q, class Look>
     LEVEE_LOOK_UP bool find(const Q& key, Look&& look) {
-        return find(probe(key), [this] { return now(); }, look);
+        return find_hashed(hash_of(key), key, [this] { return now(); }, look);
     }
     template <class Q, class Look>
     LEVEE_LOOK_UP bool find(const Q& key, time_point at, Look&& look) {
-        return find(probe(key), [at] { return count_of(at); }, look);
+        return find_hashed(hash_of(key), key, [at] { return count_of(at); }, look);
     }
     template <class Q, class Look>
     bool find(const Q& key, key_hash known, Look&& look) {
-        return find(by_key<Q, Eq>{known.value, key, equal_}, [this] { return now(); }, look);
+        return find_hashed(seeded(known.value), key, [this] { return now(); }, look);
     }
     template <class Q>
     [[nodiscard]] key_hash hash(const Q& key) const {
-        return {hash_of(key)};
+        return {finalised_hash(hash_, key)};
     }
     template <class Q, class Look>
     bool peek(const Q& key, Look&& look) const;
@@ -98,6 +98,7 @@ public:
 private:
     enum class outcome : std::uint8_t { stored, refused, unwanted };
     enum class attempt : std::uint8_t { stored, unwanted, no_room, stalled, hopeless, busy };
+    static constexpr std::size_t kept_at_a_time = 32;
 
     /// What look-ups count, a cell a thread.
     struct looked_up {
@@ -123,8 +124,11 @@ private:
     /// chooses keys cannot choose what collides in the index or in the policy's memory.
     template <class Q>
     [[nodiscard]] std::uint64_t hash_of(const Q& key) const {
+        return seeded(finalised_hash(hash_, key));
+    }
+    [[nodiscard]] std::uint64_t seeded(std::uint64_t hash) const noexcept {
         __extension__ using u128 = unsigned __int128;
-        const u128 product = static_cast<u128>(finalised_hash(hash_, key) ^ seed_) * multiplier_;
+        const u128 product = static_cast<u128>(hash ^ seed_) * multiplier_;
         return static_cast<std::uint64_t>(product >> 64) ^ static_cast<std::uint64_t>(product);
     }
     template <class Q>
@@ -132,20 +136,31 @@ private:
         return {hash_of(key), key, equal_};
     }
 
+    // The look-up takes hash and key apart, and hands what it has to functions that are not inlined by value:
+    // so it stays in registers, and many look-ups overlap. A `by_key` in memory, copied as a whole from parts
+    // just written, cost as much as all else together.
+
     /// Calls `look(value, place)`, or with `life` and `use` if entries have them, on the entry, pinned,
     /// whether it has expired or not; `use` is null if it is not kept.
     template <class Q, class Look>
-    LEVEE_LOOK_UP bool with_entry(const by_key<Q, Eq> wanted, Look&& look) const;
+    LEVEE_LOOK_UP bool with_entry(std::uint64_t hash, const Q& key, Look&& look) const;
+    struct moving_entry {
+        const group_table* table = nullptr;  // null: there is none
+        group_table::place found{};
+        const node<K, V>* seen = nullptr;
+    };
+    template <class Q>
+    [[gnu::noinline]] moving_entry find_on_the_move(const shard_type& here, std::uint64_t hash,
+                                                    const Q& key) const;
 
     template <class Q, class Now, class Look>
-    LEVEE_LOOK_UP bool find(const by_key<Q, Eq> wanted, Now at, Look& look);
+    LEVEE_LOOK_UP bool find_hashed(std::uint64_t hash, const Q& key, Now at, Look& look);
     /// Whether an entry of these times has ended; `use` may be null if there is no time to idle.
     [[nodiscard]] bool has_ended(std::int64_t life, std::int64_t* use, std::int64_t at) const noexcept;
-    [[nodiscard]] bool holds_pair(const shard_type& here, entry_id id, const K& key, const V& value) const;
     LEVEE_LOOK_UP void count_look_up(std::atomic<std::uint64_t> looked_up::* what) noexcept;
     [[gnu::noinline]] void count_without_cell(std::atomic<std::uint64_t> looked_up::* what) noexcept;
     template <class Q>
-    [[gnu::noinline]] void remove_expired(const by_key<Q, Eq>& wanted, std::int64_t at);
+    [[gnu::noinline]] bool outlives(std::uint64_t hash, const Q& key, std::int64_t at);
 
     // The live entry; an expired one is removed and is none.
     template <class Q>
@@ -158,9 +173,10 @@ private:
     // is the live entry of its key or `no_entry`.
     template <class Wanted>
     outcome install(draft_type& fresh, std::optional<duration> ttl, Wanted wanted, gone_list& gone);
+    struct under_one_lock;
     template <class Wanted>
     attempt try_install(reservation& held, room& need, draft_type& fresh, std::optional<duration> ttl,
-                        Wanted& wanted, gone_list& gone, bool under_one_lock);
+                        Wanted& wanted, gone_list& gone);
     [[nodiscard]] bool wait_for_readers(shard_type& here, unsigned& patience) noexcept;
     template <class Wanted>
     outcome refuse(draft_type& fresh, Wanted& wanted, gone_list& gone);
@@ -172,8 +188,12 @@ private:
     void visit_all(shard_type& where, Visit&& visit) const;
 
     class kept_entry;
-    [[nodiscard]] std::vector<kept_entry> ordered_in(shard_type& where, bool hottest_first,
-                                                     std::size_t count) const;
+    struct ranked_entry {
+        entry_id id;
+        std::uint32_t hash;  // the index's: that the id does not name another entry by now
+    };
+    [[nodiscard]] std::vector<ranked_entry> ordered_in(shard_type& where, bool hottest_first,
+                                                       std::size_t count) const;
     template <class Visit>
     void visit_ordered(bool hottest_first, std::size_t count, Visit&& visit) const;
 
@@ -183,6 +203,7 @@ private:
     template <class Make>
     [[nodiscard]] V lead(const by_key<K, Eq>& wanted, flight& loading, std::uint64_t lease, Make& make,
                          gone_list& gone);
+    static void succeed(flight& loading, const V& answer) noexcept;
     template <class Wanted>
     bool remove(const by_key<K, Eq>& key, Wanted wanted, gone_list& gone);
     void refuse_recursion(const by_key<K, Eq>& wanted) const {
@@ -203,7 +224,9 @@ private:
     std::vector<std::unique_ptr<shard_type>> shards_{};
     thread_cells<looked_up> looked_up_{};
     looked_up looked_up_without_cell_{};
-    std::atomic<bool> anything_ends_;  // relaxed: set before the first entry that ends, under its lock
+    // Set, relaxed, before the lock is taken to store the first entry that ends. Who misses that treats an
+    // entry as one that does not end, as if the call had come before its time.
+    std::atomic<bool> anything_ends_;
     budget budget_;
     mutable std::atomic<std::uint64_t> listener_failures_{0};
 };
@@ -214,3 +237,4 @@ private:
 #include "levee/local/detail/engine_entries.hpp"
 #include "levee/local/detail/engine_install.hpp"
 #include "levee/local/detail/engine_order.hpp"
+#include "levee/local/detail/engine_sweeps.hpp"

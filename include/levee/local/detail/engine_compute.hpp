@@ -15,7 +15,7 @@ V engine<K, V, Hash, Eq>::get_or_compute(const K& key, Make& make) {
     const by_key<K, Eq> wanted = probe(key);
     std::optional<V> hit;
     const auto copy = [&hit](const V& value) { hit.emplace(value); };
-    if (find(wanted, [this] { return now(); }, copy)) {
+    if (find_hashed(wanted.hash, wanted.key, [this] { return now(); }, copy)) {
         return *std::move(hit);
     }
     refuse_recursion(wanted);
@@ -71,7 +71,7 @@ bool engine<K, V, Hash, Eq>::use_quietly(const by_key<Q, Eq>& wanted, Look& look
         is_live = true;
         look(value);
     };
-    return with_entry(wanted, see) && is_live;
+    return with_entry(wanted.hash, wanted.key, see) && is_live;
 }
 
 template <class K, class V, class Hash, class Eq>
@@ -89,7 +89,7 @@ V engine<K, V, Hash, Eq>::lead(const by_key<K, Eq>& wanted, flight& loading, std
             }
         };
         draft_type fresh = make_draft(wanted.hash, K(wanted.key), run());
-        V answer = fresh.value();  // copied first: what throws here fails the flight as a whole
+        V answer = fresh.value();  // copied first: what throws here fails the load, and nothing is stored
         const auto lease_stands = [&](shard_type& where, entry_id) {
             const pending<K>* const work = where.find_pending_locked(wanted);
             return work != nullptr && work->lease == lease;
@@ -98,18 +98,18 @@ V engine<K, V, Hash, Eq>::lead(const by_key<K, Eq>& wanted, flight& loading, std
         bool is_awaited = false;
         {
             const std::lock_guard lock(here.mutex);
-            here.end_flight_locked(wanted.hash, loading);  // if it is still there: it was not stored
+            here.end_flight_locked(wanted.hash, loading, gone);  // if it is still there: it was not stored
             is_awaited = loading.waiters != 0;
         }
         if (is_awaited) {
-            loading.succeed(std::make_shared<const V>(answer));
+            succeed(loading, answer);
         }
         return answer;
     } catch (...) {
         {
             const std::lock_guard lock(here.mutex);
-            here.end_lease_locked(wanted.hash, lease);
-            here.end_flight_locked(wanted.hash, loading);
+            here.end_lease_locked(wanted.hash, lease, gone);
+            here.end_flight_locked(wanted.hash, loading, gone);
             ++here.stats.load_failures;
         }
         loading.fail(std::current_exception());
@@ -117,20 +117,31 @@ V engine<K, V, Hash, Eq>::lead(const by_key<K, Eq>& wanted, flight& loading, std
     }
 }
 
+/// Hands a copy of `answer`, which may be stored by now, to those who wait. If it cannot be made, that is
+/// theirs to hear: the load has succeeded.
+template <class K, class V, class Hash, class Eq>
+void engine<K, V, Hash, Eq>::succeed(flight& loading, const V& answer) noexcept {
+    try {
+        loading.succeed(std::make_shared<const V>(answer));
+    } catch (...) {
+        loading.fail(std::current_exception());
+    }
+}
+
 /// Keeps the record of a key's writes while a `compute` watches it.
 template <class K, class V, class Hash, class Eq>
 class engine<K, V, Hash, Eq>::compute_watch {
 public:
-    compute_watch(shard_type& where, const std::shared_ptr<pending<K>>& spare, const Eq& equal)
-        : where_(where) {
+    compute_watch(shard_type& where, const std::shared_ptr<pending<K>>& spare, const Eq& equal,
+                  gone_list& gone)
+        : where_(where), gone_(gone) {
         const std::lock_guard lock(where_.mutex);
         work_ = &where_.pending_locked(spare, equal);
         ++work_->computes;
     }
     ~compute_watch() {
         const std::lock_guard lock(where_.mutex);
-        --work_->computes;
-        where_.forget_if_idle_locked(*work_);
+        where_.end_watch_locked(*work_, gone_);
     }
     compute_watch(const compute_watch&) = delete;
     compute_watch& operator=(const compute_watch&) = delete;
@@ -139,6 +150,7 @@ public:
 
 private:
     shard_type& where_;
+    gone_list& gone_;
     pending<K>* work_;
 };
 
@@ -149,7 +161,7 @@ std::optional<V> engine<K, V, Hash, Eq>::compute(const K& key, F& f) {
     const by_key<K, Eq> wanted = probe(key);
     refuse_recursion(wanted);
     shard_type& here = shard_of(wanted.hash);
-    const compute_watch watch(here, std::make_shared<pending<K>>(wanted.hash, key), equal_);
+    const compute_watch watch(here, std::make_shared<pending<K>>(wanted.hash, key), equal_, removed);
     for (;;) {
         std::uint64_t writes_seen = 0;
         {
@@ -196,7 +208,7 @@ bool engine<K, V, Hash, Eq>::remove(const by_key<K, Eq>& key, Wanted wanted, gon
     if (!wanted(here, old)) {
         return false;
     }
-    here.void_pending_locked(key, this);
+    here.void_pending_locked(key, this, gone);
     if (old != no_entry) {
         budget_.give(here.unlink_locked(old, removal_cause::invalidated, gone));
     }
@@ -244,8 +256,9 @@ void engine<K, V, Hash, Eq>::abandon(fill_lease lease) noexcept {
         return;
     }
     shard_type& here = shard_of(lease.hash);
+    auto removed = gone();
     const std::lock_guard lock(here.mutex);
-    here.end_lease_locked(lease.hash, lease.id);
+    here.end_lease_locked(lease.hash, lease.id, removed);
 }
 
 }  // namespace levee::local_detail

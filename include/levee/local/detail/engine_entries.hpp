@@ -1,10 +1,8 @@
-/// Looking up, removing and sweeping. Included by engine.hpp.
+/// Looking up, removing, and what is told of the whole. Included by engine.hpp.
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <bit>
-#include <cstring>
 
 #include "levee/local/detail/engine.hpp"
 
@@ -62,17 +60,38 @@ shard_setup engine<K, V, Hash, Eq>::setup_of_shards() const noexcept {
 
 template <class K, class V, class Hash, class Eq>
 template <class Q, class Look>
-LEVEE_LOOK_UP bool engine<K, V, Hash, Eq>::with_entry(const by_key<Q, Eq> wanted, Look&& look) const {
-    const shard_type& here = shard_of(wanted.hash);
+LEVEE_LOOK_UP bool engine<K, V, Hash, Eq>::with_entry(std::uint64_t hash, const Q& key, Look&& look) const {
+    const shard_type& here = shard_of(hash);
     const group_table* table = nullptr;
     group_table::place found;
+    [[maybe_unused]] const node<K, V>* seen = nullptr;
     const auto pinned = epoch::pin();
-    if constexpr (shard_type::is_small) {
-        const auto fits = [&](const std::byte* slot)
-                              LEVEE_INLINE_LAMBDA { return shard_type::holds(slot, wanted); };
-        if (!here.index.find(hash_parts(wanted.hash), fits, found, table)) [[unlikely]] {
+    const auto fits = [&](const std::byte* slot) LEVEE_INLINE_LAMBDA {
+        if constexpr (shard_type::is_small) {
+            return equal_(shard_type::small_type::in(slot).key, key);
+        } else {
+            const node_base* const candidate = node_in(slot).load(std::memory_order_acquire);
+            seen = static_cast<const node<K, V>*>(candidate);
+            return candidate->hash == hash && equal_(seen->key, key);
+        }
+    };
+    const auto answer = here.index.find(hash_parts(hash), fits, found, table);
+    if (answer != slot_index::answer::found) [[unlikely]] {
+        if (answer == slot_index::answer::absent) {
             return false;
         }
+        const moving_entry moving = find_on_the_move(here, hash, key);
+        if (moving.table == nullptr) {
+            return false;
+        }
+        table = moving.table;
+        seen = moving.seen;
+        found.tags = moving.found.tags;  // member by member; see group_table::find
+        found.slot = moving.found.slot;
+        found.lane = moving.found.lane;
+        found.is_referenced = moving.found.is_referenced;
+    }
+    if constexpr (shard_type::is_small) {
         if (!table->has_life()) [[likely]] {
             look(shard_type::small_type::value_in(found.slot).load(std::memory_order_acquire), found);
             return true;
@@ -83,23 +102,33 @@ LEVEE_LOOK_UP bool engine<K, V, Hash, Eq>::with_entry(const by_key<Q, Eq> wanted
         const V value = shard_type::small_type::value_in(found.slot).load(std::memory_order_acquire);
         look(value, found, life, table->has_use() ? table->use_at(found.slot) : nullptr);
     } else {
-        const node<K, V>* seen = nullptr;
-        const auto fits = [&](const std::byte* slot) LEVEE_INLINE_LAMBDA {
-            const node_base* const candidate = node_in(slot).load(std::memory_order_acquire);
-            seen = static_cast<const node<K, V>*>(candidate);
-            return candidate->hash == wanted.hash && equal_(seen->key, wanted.key);
-        };
-        if (!here.index.find(hash_parts(wanted.hash), fits, found, table)) [[unlikely]] {
-            return false;
-        }
         look(seen->value, found, seen->life, &const_cast<node<K, V>*>(seen)->use);
     }
     return true;
 }
 
+/// The part of `with_entry` for when the table is being replaced.
+template <class K, class V, class Hash, class Eq>
+template <class Q>
+auto engine<K, V, Hash, Eq>::find_on_the_move(const shard_type& here, std::uint64_t hash, const Q& key) const
+    -> moving_entry {
+    moving_entry moving{};
+    const auto fits = [&](const std::byte* slot) {
+        if constexpr (shard_type::is_small) {
+            return equal_(shard_type::small_type::in(slot).key, key);
+        } else {
+            const node_base* const candidate = node_in(slot).load(std::memory_order_acquire);
+            moving.seen = static_cast<const node<K, V>*>(candidate);
+            return candidate->hash == hash && equal_(moving.seen->key, key);
+        }
+    };
+    moving.table = here.index.find_in_both(hash_parts(hash), fits, moving.found);
+    return moving;
+}
+
 template <class K, class V, class Hash, class Eq>
 template <class Q, class Now, class Look>
-LEVEE_LOOK_UP bool engine<K, V, Hash, Eq>::find(const by_key<Q, Eq> wanted, Now at, Look& look) {
+LEVEE_LOOK_UP bool engine<K, V, Hash, Eq>::find_hashed(std::uint64_t hash, const Q& key, Now at, Look& look) {
     bool is_hit = false;
     std::int64_t expired_at = never;
     const auto see = [&](const V& value, const group_table::place& place, std::int64_t life = never,
@@ -122,15 +151,16 @@ LEVEE_LOOK_UP bool engine<K, V, Hash, Eq>::find(const by_key<Q, Eq> wanted, Now 
         count_look_up(&looked_up::hits);
         look(value);
     };
-    const bool is_there = with_entry(wanted, see);
-    if (is_hit) [[likely]] {
-        return true;
+    for (;;) {
+        const bool is_there = with_entry(hash, key, see);
+        if (is_hit) [[likely]] {
+            return true;
+        }
+        if (!is_there || !outlives(hash, key, expired_at)) {
+            count_look_up(&looked_up::misses);
+            return false;
+        }
     }
-    count_look_up(&looked_up::misses);
-    if (is_there) {
-        remove_expired(wanted, expired_at);
-    }
-    return false;
 }
 
 template <class K, class V, class Hash, class Eq>
@@ -163,13 +193,15 @@ bool engine<K, V, Hash, Eq>::has_ended(std::int64_t life, std::int64_t* use, std
     return at >= used && at - used >= time_to_idle_;
 }
 
+/// Removes the key's entry if it has ended at `at`. True: there is one that has not; it was written or used
+/// after its end was read.
 template <class K, class V, class Hash, class Eq>
 template <class Q>
-void engine<K, V, Hash, Eq>::remove_expired(const by_key<Q, Eq>& wanted, std::int64_t at) {
+bool engine<K, V, Hash, Eq>::outlives(std::uint64_t hash, const Q& key, std::int64_t at) {
     auto removed = gone();
-    shard_type& here = shard_of(wanted.hash);
+    shard_type& here = shard_of(hash);
     const std::lock_guard lock(here.mutex);
-    static_cast<void>(live_locked(here, wanted, at, removed));
+    return live_locked(here, by_key<Q, Eq>{hash, key, equal_}, at, removed) != no_entry;
 }
 
 template <class K, class V, class Hash, class Eq>
@@ -188,78 +220,22 @@ template <class K, class V, class Hash, class Eq>
 template <class Q, class Look>
 bool engine<K, V, Hash, Eq>::peek(const Q& key, Look&& look) const {
     bool is_live = false;
+    std::int64_t at = never;  // when the time was first read
     const auto see = [&](const V& value, const group_table::place&, std::int64_t life = never,
                          std::int64_t* use = nullptr) {
-        if ((life == never && time_to_idle_ == never) || !has_ended(life, use, now())) {
-            is_live = true;
-            look(value);
+        if (life != never || time_to_idle_ != never) {
+            at = at == never ? now() : at;
+            if (has_ended(life, use, at)) {
+                return;
+            }
         }
+        is_live = true;
+        look(value);
     };
-    return with_entry(probe(key), see) && is_live;
-}
-
-/// Calls `visit(key, value, id)`, off the lock, for each entry that is live, some at a time.
-template <class K, class V, class Hash, class Eq>
-template <class Visit>
-void engine<K, V, Hash, Eq>::visit_all(shard_type& where, Visit&& visit) const {
-    constexpr std::size_t at_a_time = 32;
-    const std::int64_t at = now_if_anything_ends();
-    using held_type = std::conditional_t<shard_type::is_small, std::optional<std::pair<K, V>>, node_base*>;
-    struct held_entries {
-        std::array<std::pair<entry_id, held_type>, at_a_time> entries{};
-        std::size_t count = 0;
-        ~held_entries() {
-            if constexpr (!shard_type::is_small) {
-                for (std::size_t i = 0; i < count; ++i) {
-                    entries[i].second->holds.fetch_sub(1, std::memory_order_release);
-                }
-            }
-        }
-    };
-    entry_id next = 0;
-    for (bool is_over = false; !is_over;) {
-        held_entries batch;
-        {
-            const std::lock_guard lock(where.mutex);
-            std::size_t looked_at = 0;
-            for (; batch.count < at_a_time && next < where.index.id_end() && looked_at < 4096;
-                 ++next, ++looked_at) {
-                if (!where.index.is_used(next) || (at != 0 && where.is_expired_locked(next, at))) {
-                    continue;
-                }
-                auto& [id, held] = batch.entries[batch.count];
-                id = next;
-                if constexpr (shard_type::is_small) {
-                    const auto [table, slot] = where.index.find_id(next);
-                    std::byte* const cell = table->slot(slot);
-                    held.emplace(shard_type::small_type::in(cell).key,
-                                 shard_type::small_type::value_in(cell).load(std::memory_order_relaxed));
-                } else {
-                    held = where.node_locked(next);
-                    held->holds.fetch_add(1, std::memory_order_relaxed);
-                }
-                ++batch.count;
-            }
-            is_over = next >= where.index.id_end();
-        }
-        for (std::size_t i = 0; i < batch.count; ++i) {
-            const auto& [id, held] = batch.entries[i];
-            if constexpr (shard_type::is_small) {
-                visit(held->first, held->second, id);
-            } else {
-                const auto& pair = static_cast<const node<K, V>&>(*held);
-                visit(pair.key, pair.value, id);
-            }
-        }
-    }
-}
-
-template <class K, class V, class Hash, class Eq>
-template <class F>
-void engine<K, V, Hash, Eq>::for_each(F& f) const {
-    for (const auto& where : shards_) {
-        visit_all(*where, [&](const K& key, const V& value, entry_id) { f(key, value); });
-    }
+    const std::uint64_t hash = hash_of(key);
+    // One that has ended may have been written again before the time was read. An end that is read after the
+    // time is believed.
+    return with_entry(hash, key, see) && (is_live || (with_entry(hash, key, see) && is_live));
 }
 
 template <class K, class V, class Hash, class Eq>
@@ -270,7 +246,7 @@ bool engine<K, V, Hash, Eq>::invalidate(const Q& key) {
     const std::int64_t at = now_if_anything_ends();
     shard_type& here = shard_of(wanted.hash);
     const std::lock_guard lock(here.mutex);
-    here.void_pending_locked(wanted, this);
+    here.void_pending_locked(wanted, this, removed);
     here.bury_locked(removed, false);
     const entry_id known = live_locked(here, wanted, at, removed);
     if (known == no_entry) {
@@ -278,110 +254,6 @@ bool engine<K, V, Hash, Eq>::invalidate(const Q& key) {
     }
     budget_.give(here.unlink_locked(known, removal_cause::invalidated, removed));
     return true;
-}
-
-template <class K, class V, class Hash, class Eq>
-template <class Predicate>
-std::size_t engine<K, V, Hash, Eq>::invalidate_if(Predicate& matches) {
-    std::size_t count = 0;
-    for (const auto& where : shards_) {
-        shard_type& here = *where;
-        {
-            const std::lock_guard lock(here.mutex);
-            here.void_all_pending_locked();
-        }
-        visit_all(here, [&](const K& key, const V& value, entry_id id) {
-            if (!matches(key, value)) {
-                return;
-            }
-            auto removed = gone();
-            const std::lock_guard lock(here.mutex);
-            if (holds_pair(here, id, key, value)) {
-                budget_.give(here.unlink_locked(id, removal_cause::invalidated, removed));
-                ++count;
-            }
-        });
-        auto removed = gone();
-        const std::lock_guard lock(here.mutex);
-        here.bury_locked(removed, true);
-    }
-    return count;
-}
-
-/// Whether the entry is still the one that was visited: the same node, or the same bytes.
-template <class K, class V, class Hash, class Eq>
-bool engine<K, V, Hash, Eq>::holds_pair(const shard_type& here, entry_id id, const K& key,
-                                        const V& value) const {
-    if (!here.index.is_used(id)) {
-        return false;
-    }
-    if constexpr (shard_type::is_small) {
-        const auto [table, slot] = here.index.find_id(id);
-        std::byte* const cell = table->slot(slot);
-        const V now_there = shard_type::small_type::value_in(cell).load(std::memory_order_relaxed);
-        return equal_(shard_type::small_type::in(cell).key, key) &&
-               std::memcmp(&now_there, &value, sizeof(V)) == 0;
-    } else {
-        return &static_cast<const node<K, V>*>(here.node_locked(id))->value == &value;
-    }
-}
-
-template <class K, class V, class Hash, class Eq>
-void engine<K, V, Hash, Eq>::clear() {
-    constexpr std::size_t at_a_time = 256;
-    for (const auto& where : shards_) {
-        shard_type& here = *where;
-        entry_id next = 0;
-        for (bool is_first = true, is_over = false; !is_over; is_first = false) {
-            auto removed = gone();
-            const std::lock_guard lock(here.mutex);
-            if (is_first) {
-                here.void_all_pending_locked();
-            }
-            for (std::size_t n = 0; n < at_a_time && next < here.index.id_end(); ++n, ++next) {
-                if (here.index.is_used(next)) {
-                    budget_.give(here.unlink_locked(next, removal_cause::invalidated, removed));
-                }
-            }
-            is_over = next >= here.index.id_end();
-            here.bury_locked(removed, is_over);
-        }
-    }
-}
-
-/// Removes what has expired, some at a time so that the lock is never held for long. What that frees goes to
-/// `held` if it is not null. True: something was removed.
-template <class K, class V, class Hash, class Eq>
-bool engine<K, V, Hash, Eq>::expire_all(shard_type& where, std::int64_t at, gone_list& gone,
-                                        reservation* held) {
-    constexpr std::size_t at_a_time = 256;
-    bool has_removed = false;
-    for (bool is_over = false; !is_over;) {
-        const std::lock_guard lock(where.mutex);
-        is_over = where.expire_locked(at, at_a_time, [&](entry_id id) {
-            const room freed = where.unlink_locked(id, removal_cause::expired, gone);
-            held != nullptr ? held->credit(freed) : budget_.give(freed);
-            has_removed = true;
-        });
-        where.bury_locked(gone, false);
-    }
-    return has_removed;
-}
-
-template <class K, class V, class Hash, class Eq>
-void engine<K, V, Hash, Eq>::run_pending_work() {
-    const std::int64_t at = now();
-    for (const auto& where : shards_) {
-        auto removed = gone();
-        expire_all(*where, at, removed, nullptr);
-        constexpr std::size_t groups_at_a_time = 64;
-        for (bool is_over = false; !is_over;) {
-            const std::lock_guard lock(where->mutex);
-            is_over = where->index.rebuild(groups_at_a_time);
-        }
-        const std::lock_guard lock(where->mutex);
-        where->bury_locked(removed, true);
-    }
 }
 
 template <class K, class V, class Hash, class Eq>

@@ -35,27 +35,9 @@ auto engine<K, V, Hash, Eq>::install(draft_type& fresh, std::optional<duration> 
     }
     shard_type& here = shard_of(fresh.hash);
     unsigned patience = 32;
-    for (bool is_quick = true; is_quick;) {
-        reservation quick(budget_, reservation::under_one_lock{});
-        switch (try_install(quick, need, fresh, ttl, wanted, gone, true)) {
-            case attempt::stored:
-                return outcome::stored;
-            case attempt::unwanted:
-                return outcome::unwanted;
-            case attempt::hopeless:
-                return refuse(fresh, wanted, gone);
-            case attempt::stalled:
-                if (!wait_for_readers(here, patience)) {
-                    return refuse(fresh, wanted, gone);
-                }
-                break;
-            default:
-                is_quick = false;
-        }
-    }
     reservation held(budget_);
     for (;;) {
-        switch (try_install(held, need, fresh, ttl, wanted, gone, false)) {
+        switch (try_install(held, need, fresh, ttl, wanted, gone)) {
             case attempt::stored:
                 return outcome::stored;
             case attempt::unwanted:
@@ -66,15 +48,22 @@ auto engine<K, V, Hash, Eq>::install(draft_type& fresh, std::optional<duration> 
                 if (!wait_for_readers(here, patience)) {
                     return refuse(fresh, wanted, gone);
                 }
-                continue;
-            default:
                 break;
-        }
-        if (!evict_elsewhere(held, need, here, gone)) {
-            if (held.is_alone()) {
-                return refuse(fresh, wanted, gone);  // it could fit, but what is pinned fills the cache
-            }
-            held.work_alone();
+            case attempt::no_room:
+                if (held.is_inside()) {
+                    if (evict_elsewhere(held, need, here, gone)) {
+                        break;
+                    }
+                    if (held.is_alone()) {  // it could fit, but what is pinned fills the cache
+                        return refuse(fresh, wanted, gone);
+                    }
+                    held.work_alone();
+                    break;
+                }
+                [[fallthrough]];
+            case attempt::busy:
+                held.enter();
+                break;
         }
     }
 }
@@ -93,21 +82,32 @@ bool engine<K, V, Hash, Eq>::wait_for_readers(shard_type& here, unsigned& patien
     return true;
 }
 
-/// One attempt under the shard's lock. no_room: `need` says how much is missing. stalled: readers hold all
-/// spare slots. hopeless: there is no use
-/// in making room.
+/// Outside the gate, nothing is held without the lock.
+template <class K, class V, class Hash, class Eq>
+struct engine<K, V, Hash, Eq>::under_one_lock {
+    reservation& held;
+    ~under_one_lock() {
+        if (!held.is_inside()) {
+            held.give_back();
+        }
+    }
+};
+
+/// One attempt under the shard's lock. no_room: `need` says how much it takes. stalled: readers hold all
+/// spare slots. hopeless: there is no use in making room. busy: somebody works alone.
 template <class K, class V, class Hash, class Eq>
 template <class Wanted>
 auto engine<K, V, Hash, Eq>::try_install(reservation& held, room& need, draft_type& fresh,
-                                         std::optional<duration> ttl, Wanted& wanted, gone_list& gone,
-                                         bool under_one_lock) -> attempt {
+                                         std::optional<duration> ttl, Wanted& wanted, gone_list& gone)
+    -> attempt {
     shard_type& here = shard_of(fresh.hash);
     const by_key<K, Eq> its_key{fresh.hash, fresh.key(), equal_};
     const std::int64_t at = now_for_writing(ttl);
     const std::lock_guard lock(here.mutex);
-    if (under_one_lock && budget_.gate.is_closed()) {
+    if (held.is_kept_out()) {
         return attempt::busy;
     }
+    const under_one_lock scope{held};
     here.bury_locked(gone, false);
     constexpr std::size_t expired_a_write = 16;
     here.expire_locked(at, expired_a_write, [&](entry_id id) {
@@ -116,7 +116,7 @@ auto engine<K, V, Hash, Eq>::try_install(reservation& held, room& need, draft_ty
     entry_id old = here.find_locked(its_key);
     if (old != no_entry && here.is_expired_locked(old, at)) {
         const room freed = here.unlink_locked(old, removal_cause::expired, gone);
-        under_one_lock ? budget_.give(freed) : held.credit(freed);
+        held.credit(freed);
         old = no_entry;
     }
     if (!wanted(here, old)) {
@@ -133,22 +133,12 @@ auto engine<K, V, Hash, Eq>::try_install(reservation& held, room& need, draft_ty
     const std::size_t old_weight = old != no_entry ? here.weight_locked(old) : 0;
     need = {old == no_entry ? 1U : 0U, fresh.weight > old_weight ? fresh.weight - old_weight : 0};
     const newcomer comes{hash_parts(fresh.hash).low, fresh.weight};
-    try {
-        const auto result = here.evict_locked(held, need, at, old == no_entry ? &comes : nullptr, old, gone);
-        if (result != shard_type::eviction::done) {
-            if (under_one_lock) {
-                held.give_back();
-            }
-            return result == shard_type::eviction::nothing_left ? attempt::no_room : attempt::hopeless;
-        }
-        gone.reserve();
-    } catch (...) {
-        if (under_one_lock) {
-            held.give_back();
-        }
-        throw;
+    const auto result = here.evict_locked(held, need, at, old == no_entry ? &comes : nullptr, old, gone);
+    if (result != shard_type::eviction::done) {
+        return result == shard_type::eviction::nothing_left ? attempt::no_room : attempt::hopeless;
     }
-    here.void_pending_locked(its_key, this);
+    gone.reserve();
+    here.void_pending_locked(its_key, this, gone);
     if (old != no_entry) {
         here.replace_locked(fresh, old, life, at, gone);
     } else {
@@ -157,9 +147,6 @@ auto engine<K, V, Hash, Eq>::try_install(reservation& held, room& need, draft_ty
     held.spend(need);
     if (old_weight > fresh.weight) {
         held.credit({0, old_weight - fresh.weight});
-    }
-    if (under_one_lock) {
-        held.give_back();
     }
     return attempt::stored;
 }
@@ -177,7 +164,7 @@ auto engine<K, V, Hash, Eq>::refuse(draft_type& fresh, Wanted& wanted, gone_list
     if (!wanted(here, is_live ? old : no_entry)) {
         return outcome::unwanted;
     }
-    here.void_pending_locked(its_key, this);
+    here.void_pending_locked(its_key, this, gone);
     if (old != no_entry) {
         budget_.give(here.unlink_locked(old, is_live ? removal_cause::size : removal_cause::expired, gone));
     }
@@ -235,14 +222,18 @@ void engine<K, V, Hash, Eq>::set_max_entries(std::size_t max_entries) {
     auto removed = gone();
     budget_.set_max_entries(max_entries);
     shrink(removed);
-    if (budget_.excess_entries() != 0) {
-        reservation alone(budget_);  // inserts that had reserved before may have come in since
+    {
+        // Inserts under way may have taken by the bound before. Those inside the gate leave it first; each
+        // of the others has one shard's lock until it has taken, and the next one there is kept out.
+        reservation alone(budget_);
         alone.work_alone();
+        for (const auto& where : shards_) {
+            const std::lock_guard wait_for_who_has_it(where->mutex);
+        }
         shrink(removed);
         const std::int64_t at = now_if_anything_ends();
         for (std::size_t i = 0; i < shard_total_ && budget_.excess_entries() != 0; ++i) {
-            expire_all(*shards_[i], at, removed,
-                       nullptr);  // of pinned entries, those that have expired can go
+            expire_all(*shards_[i], at, removed, nullptr);  // of pinned entries, those that ended can go
         }
     }
     for (const auto& where : shards_) {

@@ -10,59 +10,12 @@
 
 namespace levee::local_detail {
 
-/// An entry that cannot go away: a copy of small ones, a hold on a node.
-template <class K, class V, class Hash, class Eq>
-class engine<K, V, Hash, Eq>::kept_entry {
-public:
-    kept_entry(const shard_type& where, entry_id id) : life(where.end_locked(id)) {
-        if constexpr (shard_type::is_small) {
-            const auto [table, slot] = where.index.find_id(id);
-            std::byte* const cell = table->slot(slot);
-            held_.emplace(shard_type::small_type::in(cell).key,
-                          shard_type::small_type::value_in(cell).load(std::memory_order_relaxed));
-        } else {
-            held_ = where.node_locked(id);
-            held_->holds.fetch_add(1, std::memory_order_relaxed);
-        }
-    }
-    kept_entry(kept_entry&& other) noexcept : life(other.life), held_(std::exchange(other.held_, {})) {}
-    kept_entry& operator=(kept_entry&&) = delete;
-    ~kept_entry() {
-        if constexpr (!shard_type::is_small) {
-            if (held_ != nullptr) {
-                held_->holds.fetch_sub(1, std::memory_order_release);  // pairs with `collect_locked`
-            }
-        }
-    }
-
-    [[nodiscard]] const K& key() const noexcept {
-        if constexpr (shard_type::is_small) {
-            return held_->first;
-        } else {
-            return static_cast<const node<K, V>*>(held_)->key;
-        }
-    }
-    [[nodiscard]] const V& value() const noexcept {
-        if constexpr (shard_type::is_small) {
-            return held_->second;
-        } else {
-            return static_cast<const node<K, V>*>(held_)->value;
-        }
-    }
-
-    const std::int64_t life;
-
-private:
-    std::conditional_t<shard_type::is_small, std::optional<std::pair<K, V>>, node_base*> held_{};
-};
-
-/// Up to `count` of a shard's live entries in order. Pinned ones are the hottest.
+/// Up to `count` of a shard's entries in order. Pinned ones are the hottest.
 template <class K, class V, class Hash, class Eq>
 auto engine<K, V, Hash, Eq>::ordered_in(shard_type& where, bool hottest_first, std::size_t count) const
-    -> std::vector<kept_entry> {
-    std::vector<kept_entry> kept;
+    -> std::vector<ranked_entry> {
     std::vector<entry_id> ids;
-    const std::int64_t at = now_if_anything_ends();
+    std::vector<ranked_entry> ranked;
     const std::lock_guard lock(where.mutex);
     const std::size_t wanted = (std::min)(count, where.index.size());
     ids.resize(wanted);
@@ -81,31 +34,49 @@ auto engine<K, V, Hash, Eq>::ordered_in(shard_type& where, bool hottest_first, s
     if (!hottest_first) {
         add_pinned();
     }
-    kept.reserve(found);
+    ranked.reserve(found);
     for (std::size_t i = 0; i < found; ++i) {
-        if (!where.is_expired_locked(ids[i], at)) {
-            kept.emplace_back(where, ids[i]);
-        }
+        ranked.push_back({ids[i], where.index.hash_of(ids[i])});
     }
-    return kept;
+    return ranked;
 }
 
-/// Calls `visit(kept_entry)` in order for `count` entries of all shards, which take turns.
+/// Calls `visit(kept_entry)` in order for `count` entries of all shards, which take turns: for those of the
+/// order at first that are still there, and live. Few are kept at a time, so that those which are replaced
+/// meanwhile can be freed.
 template <class K, class V, class Hash, class Eq>
 template <class Visit>
 void engine<K, V, Hash, Eq>::visit_ordered(bool hottest_first, std::size_t count, Visit&& visit) const {
-    std::vector<std::vector<kept_entry>> kept;
+    std::vector<std::vector<ranked_entry>> ranked;
+    std::vector<std::vector<kept_entry>> kept(shard_total_);
     std::size_t longest = 0;
-    for (const auto& where : shards_) {
-        kept.push_back(ordered_in(*where, hottest_first, count));
-        longest = (std::max)(longest, kept.back().size());
+    for (std::size_t i = 0; i < shard_total_; ++i) {
+        ranked.push_back(ordered_in(*shards_[i], hottest_first, count));
+        longest = (std::max)(longest, ranked[i].size());
+        kept[i].reserve((std::min)(kept_at_a_time, ranked[i].size()));
     }
     // Shards end together: the coldest, or hottest, of a shard with few stands for a longer stretch.
-    for (std::size_t turn = 0; turn < longest && count != 0; ++turn) {
-        for (const auto& of_shard : kept) {
-            if (turn < of_shard.size() && count != 0) {
-                visit(of_shard[turn]);
-                --count;
+    for (std::size_t first = 0; first < longest && count != 0; first += kept_at_a_time) {
+        const std::int64_t at = now_if_anything_ends();
+        for (std::size_t i = 0; i < shard_total_; ++i) {
+            kept[i].clear();
+            const shard_type& where = *shards_[i];
+            const std::lock_guard lock(shards_[i]->mutex);
+            const std::size_t end = (std::min)(first + kept_at_a_time, ranked[i].size());
+            for (std::size_t n = first; n < end; ++n) {
+                const auto [id, hash] = ranked[i][n];
+                if (where.index.is_used(id) && where.index.hash_of(id) == hash &&
+                    !where.is_expired_locked(id, at)) {
+                    kept[i].emplace_back(where, id);
+                }
+            }
+        }
+        for (std::size_t turn = 0; turn < kept_at_a_time && count != 0; ++turn) {
+            for (std::size_t i = 0; i < shard_total_ && count != 0; ++i) {
+                if (turn < kept[i].size()) {
+                    visit(kept[i][turn]);
+                    --count;
+                }
             }
         }
     }

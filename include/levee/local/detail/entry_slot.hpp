@@ -24,8 +24,12 @@ struct node_base {
     std::int64_t use = 0;       ///< When it was last used, by std::atomic_ref; only with a time to idle.
     node_base* next_retired = nullptr;
     node_base* next_removed = nullptr;
-    std::atomic<std::uint32_t> holds{0};  ///< Who needs it beyond its epoch: raised under the shard's lock.
+    /// Who needs it beyond its epoch: raised under the shard's lock, while it can be found or is being
+    /// removed. With `orphaned`, everybody else is done with it: who drops the last hold frees it.
+    std::atomic<std::uint32_t> holds{0};
     removal_cause cause{};
+
+    static constexpr std::uint32_t orphaned = std::uint32_t{1} << 31;
 };
 
 /// A key and its value: immutable once published, freed when no reader can see it.
@@ -37,6 +41,15 @@ struct node : node_base {
     const K key;
     const V value;
 };
+
+/// Not under a lock: it may run the destructors of K and V.
+template <class K, class V>
+void drop_hold(node_base* held) noexcept {
+    // Release what was read of it; acquire what others did, before it is freed.
+    if (held->holds.fetch_sub(1, std::memory_order_acq_rel) == (node_base::orphaned | 1U)) {
+        delete static_cast<node<K, V>*>(held);
+    }
+}
 
 template <class T>
 inline constexpr bool is_atomic_value = [] {

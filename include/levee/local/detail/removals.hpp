@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -11,8 +12,12 @@
 
 namespace levee::local_detail {
 
+/// What is under way for a key; see shard.hpp.
+template <class K>
+struct pending;
+
 /// Collects removed entries under a lock; its destructor tells the listener of them and frees what no reader
-/// can see any more.
+/// can see any more, and what is no longer under way.
 ///
 /// Declare it before the lock and the reservation, so that it ends after both: then the listener and the
 /// destructors of K and V run off every lock and may use the cache.
@@ -31,10 +36,16 @@ public:
             node_base* const gone = std::exchange(first_, first_->next_removed);
             const auto& pair = static_cast<const node<K, V>&>(*gone);
             report(pair.key, pair.value, gone->cause);
-            gone->holds.fetch_sub(1, std::memory_order_release);  // pairs with `take_passed`
+            drop_hold<K, V>(gone);
         }
         while (dead_ != nullptr) {
             delete static_cast<node<K, V>*>(std::exchange(dead_, dead_->next_retired));
+        }
+        while (tables_ != nullptr) {
+            const group_table::pointer passed(std::exchange(tables_, tables_->next_retired));
+        }
+        while (forgotten_ != nullptr) {  // one by one: a chain that ends by itself ends recursively
+            forgotten_ = std::exchange(forgotten_->next_forgotten, nullptr);
         }
     }
     removals(const removals&) = delete;
@@ -84,6 +95,19 @@ public:
         }
     }
 
+    /// Likewise of tables.
+    void bury(group_table* chain) noexcept {
+        while (chain != nullptr) {
+            chain = std::exchange(chain->next_retired, std::exchange(tables_, chain));
+        }
+    }
+
+    /// Nothing is under way for a key any more.
+    void forget(std::shared_ptr<pending<K>> done) noexcept {
+        done->next_forgotten = std::exchange(forgotten_, nullptr);
+        forgotten_ = std::move(done);
+    }
+
 private:
     struct removed_pair {
         K key;
@@ -117,6 +141,8 @@ private:
     node_base* first_ = nullptr;
     node_base* last_ = nullptr;
     node_base* dead_ = nullptr;
+    group_table* tables_ = nullptr;
+    std::shared_ptr<pending<K>> forgotten_{};
 };
 
 }  // namespace levee::local_detail

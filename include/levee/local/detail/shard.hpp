@@ -32,6 +32,7 @@ struct pending {
     std::uint64_t writes = 0;    ///< Writes to the key since this exists: what `compute` must not miss.
     std::uint32_t computes = 0;  ///< Calls of `compute` that watch `writes`.
     std::shared_ptr<flight> loading{};  ///< What callers may join; null: none, or detached by a write.
+    std::shared_ptr<pending> next_forgotten{};  ///< Of `removals`, once nothing is under way.
 
     [[nodiscard]] bool is_idle() const noexcept { return lease == 0 && computes == 0 && !loading; }
 };
@@ -173,7 +174,10 @@ public:
         }
         if (force) {
             index.collect();
-            index.collect();
+            index.collect();  // the first one may only have sealed
+        }
+        if (index.are_tables_due() || force) {
+            gone.bury(index.take_passed_tables());
         }
     }
 
@@ -227,52 +231,66 @@ public:
     }
 
     /// The lease ends, whether it still stands or not.
-    void end_lease_locked(std::uint64_t hash, std::uint64_t lease) noexcept {
+    void end_lease_locked(std::uint64_t hash, std::uint64_t lease, gone_list& gone) noexcept {
         if (const auto at = under_way.find(by_lease{hash, lease}); at != under_way.end()) {
             at->object->lease = 0;
-            forget_if_idle_locked(*at->object);
+            forget_if_idle_locked(at, gone);
         }
     }
 
     /// Nobody can join `loading` any more.
-    void end_flight_locked(std::uint64_t hash, const flight& loading) noexcept {
+    void end_flight_locked(std::uint64_t hash, const flight& loading, gone_list& gone) noexcept {
         if (const auto at = under_way.find(by_flight{hash, &loading}); at != under_way.end()) {
             at->object->loading.reset();
-            forget_if_idle_locked(*at->object);
+            forget_if_idle_locked(at, gone);
         }
     }
 
-    void forget_if_idle_locked(const pending<K>& work) noexcept {
-        if (work.is_idle()) {
-            under_way.erase(under_way.find(by_address{work.hash, &work}));
-        }
+    /// A `compute` no longer watches the key.
+    void end_watch_locked(pending<K>& work, gone_list& gone) noexcept {
+        --work.computes;
+        forget_if_idle_locked(under_way.find(by_address{work.hash, &work}), gone);
     }
 
     /// The key was written: no older load may store its value, nobody may join one, computes run again.
     /// `cache` names the cache to the chain of this thread's loads.
     template <class Q>
-    void void_pending_locked(const by_key<Q, Eq>& wanted, const void* cache) {
-        pending<K>* const work = find_pending_locked(wanted);
-        if (work == nullptr) {
+    void void_pending_locked(const by_key<Q, Eq>& wanted, const void* cache, gone_list& gone) {
+        if (under_way.empty()) {
             return;
         }
-        if (work->computes != 0) {
+        const auto at = under_way.find(wanted);
+        if (at == under_way.end()) {
+            return;
+        }
+        if (at->object->computes != 0) {
             if (load_scope* own = running_load<K>(cache, wanted.hash, wanted.key, wanted.equal)) {
                 own->wrote_own_key = true;
             }
         }
-        void_locked(*work);
-        forget_if_idle_locked(*work);
+        void_locked(*at->object);
+        forget_if_idle_locked(at, gone);
     }
 
-    void void_all_pending_locked() noexcept {
-        for (auto at = under_way.begin(); at != under_way.end();) {
+    void void_all_pending_locked(gone_list& gone) noexcept {
+        for (place_under_way at = under_way.cbegin(); at != under_way.cend();) {
             void_locked(*at->object);
-            at = at->object->is_idle() ? under_way.erase(at) : std::next(at);
+            at = forget_if_idle_locked(at, gone);
         }
     }
 
 private:
+    using place_under_way = typename keyed_set<pending<K>>::const_iterator;
+
+    /// Returns the next place. The key is destroyed off the lock.
+    place_under_way forget_if_idle_locked(place_under_way at, gone_list& gone) noexcept {
+        if (!at->object->is_idle()) {
+            return std::next(at);
+        }
+        gone.forget(std::move(at->object));
+        return under_way.erase(at);
+    }
+
     static void void_locked(pending<K>& work) noexcept {
         work.lease = 0;
         work.loading.reset();  // its leader holds it, too: nothing is destroyed here

@@ -65,14 +65,18 @@ public:
     /// A node that readers may still see, to be freed later.
     void retire_locked(node_base& gone) noexcept;
 
-    /// Nodes that nobody can see, as a chain by `next_retired`. `force`: also a few.
+    /// Nodes that nobody can see, as a chain by `next_retired`. `force`: also a few. Those that somebody
+    /// holds are left to the last who does.
     [[nodiscard]] node_base* collect_locked(bool force) noexcept;
 
     [[nodiscard]] std::size_t weight_locked(entry_id id) const noexcept {
         return weights_ ? (*weights_)[id] : 1;
     }
 
-    /// When the entry ends; `never`.
+    /// When its time to live ends; `never`.
+    [[nodiscard]] std::int64_t life_locked(entry_id id) const noexcept { return times_locked(id).life; }
+
+    /// When the entry ends, unless it is used; `never`.
     [[nodiscard]] std::int64_t end_locked(entry_id id) const noexcept;
     [[nodiscard]] bool is_expired_locked(entry_id id, std::int64_t now) const noexcept {
         const std::int64_t end = end_locked(id);
@@ -106,6 +110,11 @@ public:
     void prefetch(entry_id id) const noexcept override { index.prefetch(id); }
 
 private:
+    struct times {
+        std::int64_t life, use;
+    };
+    [[nodiscard]] times times_locked(entry_id id) const noexcept;
+    void adapt(std::size_t entries, std::size_t its_weight);
     void set_times(slot_number at, std::int64_t life, std::int64_t now) noexcept;
 
     const slot_index::content content_;
@@ -114,6 +123,8 @@ private:
     std::optional<timer_wheel> wheel_{};
     grace_queue<node_base*, nullptr> retired_;
     std::uint32_t retired_limit_;
+    entry_id id_limit_ = 0;  // that policy, weights and wheel were told
+    bool is_tiny_;           // the policy is one for a handful of entries
 };
 
 }  // namespace levee::local_detail

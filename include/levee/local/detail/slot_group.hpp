@@ -2,10 +2,10 @@
 ///
 /// A table of n groups is three arrays, so that what is probed first is small and stays in the caches:
 ///
-///     tags   16 bytes a group: 13 that say what the slots hold (`tag_empty`, `tag_retired`, or eight bits of
-///     a
-///            key's hash); a saturating count of entries that found the group full and live in a later one (a
-///            look-up that meets a zero ends); 13 bits for slots used since the policy last asked
+///     tags   16 bytes a group: 13 that say what the slots hold (`tag_empty`, `tag_retired`, or eight bits
+///            of a key's hash); a saturating count of entries that found the group full and live in a
+///            later one (a look-up that meets a zero ends); 13 bits for slots used since the policy last
+///            asked
 ///     slots  13 × stride: key and value, or a pointer to them; then, if they expire, when
 ///     ids    16 × 4 bytes: the entry's id; of retired slots, the next one (seen under the lock only)
 ///

@@ -21,8 +21,9 @@ namespace levee::local_detail {
 /// is missed on the move. A reader that found nothing in a table that is no longer the current one looks
 /// again.
 ///
-/// *Growing* moves a few groups with each write, so that no write pays for the whole. A table that was
-/// emptied is freed when its epoch has passed.
+/// *Growing* moves a few groups with each write, so that hardly one pays for the whole: it does when the
+/// new table fills up before all have moved, or when slots need times. A table that was emptied can be taken
+/// away, to be freed off the lock, when its epoch has passed.
 ///
 /// Thread safety: `find` is for pinned threads; all else for the holder of the lock.
 class slot_index {
@@ -40,32 +41,42 @@ public:
     slot_index(const slot_index&) = delete;
     slot_index& operator=(const slot_index&) = delete;
 
-    /// Calls `fits(slot)` on what may be the entry. True: it is `at`, in `table`. Pinned threads
-    /// only.
+    /// What `find` answers. `unsettled`: entries are on the move; ask `find_in_both`.
+    enum class answer : std::uint8_t { found, absent, unsettled };
+
+    /// Calls `fits(slot)` on what may be the entry. If found, it is `at`, in `table`. Pinned threads only.
     template <class Fits>
-    LEVEE_LOOK_UP bool find(hash_parts hash, Fits& fits, group_table::place& at,
-                            const group_table*& table) const {
+    LEVEE_LOOK_UP answer find(hash_parts hash, Fits& fits, group_table::place& at,
+                              const group_table*& table) const {
         const group_table* const current = table_.load(std::memory_order_acquire);
-        if (current->older.load(std::memory_order_acquire) == nullptr) [[likely]] {
-            if (current->find(hash, fits, at)) [[likely]] {
-                table = current;
-                return true;
+        if (current->older.load(std::memory_order_acquire) != nullptr) [[unlikely]] {
+            return answer::unsettled;
+        }
+        if (current->find(hash, fits, at)) [[likely]] {
+            table = current;
+            return answer::found;
+        }
+        return table_.load(std::memory_order_acquire) == current ? answer::absent : answer::unsettled;
+    }
+
+    /// `find` while entries are on the move: the table, or null. Not for the inside of a look-up that should
+    /// stay in registers: what `fits` refers to has to have an address.
+    template <class Fits>
+    [[nodiscard]] const group_table* find_in_both(hash_parts hash, Fits& fits, group_table::place& at) const {
+        for (;;) {
+            const group_table* const current = table_.load(std::memory_order_acquire);
+            if (const group_table* const older = current->older.load(std::memory_order_acquire)) {
+                if (older->find(hash, fits, at)) {
+                    return older;
+                }
             }
-            if (table_.load(std::memory_order_acquire) == current) [[likely]] {
-                return false;
+            if (current->find(hash, fits, at)) {
+                return current;
+            }
+            if (table_.load(std::memory_order_acquire) == current) {
+                return nullptr;
             }
         }
-        group_table::place slow;  // copied, so that the address of `at` is not needed
-        const group_table* const slow_table = find_in_both(hash, fits, slow);
-        if (slow_table == nullptr) {
-            return false;
-        }
-        at.tags = slow.tags;
-        at.slot = slow.slot;
-        at.lane = slow.lane;
-        at.is_referenced = slow.is_referenced;
-        table = slow_table;
-        return true;
     }
 
     // Under the lock. Slots are of `table()`, and valid until the next call that may grow it.
@@ -83,8 +94,8 @@ public:
         return table().find(hash, fits);
     }
 
-    /// Makes sure that the next `add` has room, and does a piece of growing. False: all spare slots wait for
-    /// a reader that does not end. Errors: std::bad_alloc; nothing is changed.
+    /// Makes sure that the next `publish` has room, and does a piece of growing. False: no slot is left, and
+    /// all spare ones wait for a reader that does not end. Errors: std::bad_alloc; nothing is changed.
     [[nodiscard]] bool prepare();
 
     /// A slot for a new entry, not yet visible: write it, then `publish`. Only after `prepare`.
@@ -133,8 +144,19 @@ public:
     /// A smaller table if the present one is far too big. Errors: std::bad_alloc.
     void shrink();
 
-    /// Frees what can be freed of old tables and slots. True: something was.
+    /// Frees slots that no reader can be looking at. True: some were. May be asked twice in a row: the first
+    /// call may have no more than begun.
     bool collect() noexcept;
+
+    /// Whether it is time to look for replaced tables that can be freed; to be asked at each write.
+    [[nodiscard]] bool are_tables_due() noexcept {
+        constexpr unsigned writes_between = 64;
+        return retired_tables_ != nullptr && ++writes_since_tables_ % writes_between == 0;
+    }
+
+    /// The replaced tables that no reader can see, as a chain by `next_retired`; the caller frees them. Cost:
+    /// that of `epoch::oldest`.
+    [[nodiscard]] group_table* take_passed_tables() noexcept;
 
     [[nodiscard]] std::size_t memory() const noexcept;
 
@@ -142,26 +164,6 @@ public:
     [[nodiscard]] bool is_consistent() const noexcept;
 
 private:
-    /// `find` while entries are on the move; null: nothing.
-    template <class Fits>
-    [[gnu::noinline]] const group_table* find_in_both(hash_parts hash, Fits& fits,
-                                                      group_table::place& at) const {
-        for (;;) {
-            const group_table* const current = table_.load(std::memory_order_acquire);
-            if (const group_table* const older = current->older.load(std::memory_order_acquire)) {
-                if (older->find(hash, fits, at)) {
-                    return older;
-                }
-            }
-            if (current->find(hash, fits, at)) {
-                return current;
-            }
-            if (table_.load(std::memory_order_acquire) == current) {
-                return nullptr;
-            }
-        }
-    }
-
     struct cold_part {
         std::uint32_t hash;
         std::uint32_t slot;  // with free_bit: the next free id; else with generation_bit_ as it was then
@@ -179,6 +181,7 @@ private:
     }
     [[nodiscard]] slot_number slot_of(entry_id id) const noexcept { return cold_[id].slot & ~generation_bit; }
     void start_rebuild(std::size_t groups);
+    [[nodiscard]] std::size_t groups_a_write(const group_table& older) const noexcept;
     void end_rebuild() noexcept;
     [[nodiscard]] std::size_t spare_slots(std::size_t entries) const noexcept;
     [[nodiscard]] std::size_t groups_for(std::size_t entries) const noexcept;
@@ -202,6 +205,7 @@ private:
     std::uint32_t retired_limit_ = 0;
     grace_queue<slot_number, no_slot> retired_;
     group_table* retired_tables_ = nullptr;
+    unsigned writes_since_tables_ = 0;
 };
 
 }  // namespace levee::local_detail
