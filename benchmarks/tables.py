@@ -7,9 +7,10 @@ usage: tables.py machine
 
 Micro benchmarks are named group/row[/arguments][/threads:N]; each group is a table, and what has no group
 stands in a last one. A row whose name begins with "reference" is what the others of its group, with the same
-arguments and threads, are compared to. A group that reports it has a column with the processor time that this
+arguments and threads, are compared to. The counter client_cpu_us is the processor time that this
 process spent on an operation. With threads, a time is the wall's divided by all threads' operations.
 Counters named pN_us are percentiles of single operations: they have a table of their own, of their medians.
+Every other counter is a column of its group's table, its median again; in _us and _ns it is shown as a time.
 """
 
 import json
@@ -43,6 +44,14 @@ def machine():
     print(f"{model}, {os.cpu_count()} cores, {platform.system()} {platform.release()}; {compiler}; -O3 -DNDEBUG")
 
 
+# What google-benchmark itself says of a run; what else is a number, the benchmark has counted.
+OWN_FIELDS = {"family_index", "per_family_instance_index", "repetitions", "repetition_index", "threads", "iterations",
+              "real_time", "cpu_time", "items_per_second", "bytes_per_second"}
+
+
+HEADS = {"client_cpu_us": "client CPU an operation"}
+
+
 def in_nanoseconds(value, unit):
     return value * {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}[unit]
 
@@ -52,6 +61,14 @@ def duration(nanoseconds):
         if nanoseconds >= size:
             return f"{nanoseconds / size:.2f} {unit}"
     return f"{nanoseconds:.2f} ns"
+
+
+def as_counted(name, value):
+    """A counter's figure as a cell."""
+    for suffix, size in (("_us", 1e3), ("_ns", 1.0)):
+        if name.endswith(suffix):
+            return duration(value * size)
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def parts_of(name):
@@ -74,35 +91,36 @@ def micro(file):
     data = json.loads(pathlib.Path(file).read_text())
     samples = {}  # (group, row, rest): times of the repetitions, in ns of real time
     percentiles = {}  # (group, row, rest): percentile: of the repetitions, in us
-    processor = {}  # the same: this process's time an operation, in ns, where it is reported
+    counters = {}  # the same: name: of the repetitions, as they are
     for entry in data["benchmarks"]:
         if entry.get("run_type") == "aggregate":
             continue
         if entry.get("error_occurred"):
             sys.exit(f"{entry['name']}: {entry.get('error_message')}")
-        samples.setdefault(parts_of(entry["run_name"]), []).append(in_nanoseconds(entry["real_time"], entry["time_unit"]))
-        if "client_cpu_us" in entry:
-            processor.setdefault(parts_of(entry["run_name"]), []).append(entry["client_cpu_us"] * 1e3)
-
+        key = parts_of(entry["run_name"])
+        samples.setdefault(key, []).append(in_nanoseconds(entry["real_time"], entry["time_unit"]))
         for name, value in entry.items():
             if match := re.fullmatch(r"p([\d.]+)_us", name):
-                percentiles.setdefault(parts_of(entry["run_name"]), {}).setdefault(float(match.group(1)), []).append(value)
+                percentiles.setdefault(key, {}).setdefault(float(match.group(1)), []).append(value)
+            elif isinstance(value, (int, float)) and not isinstance(value, bool) and name not in OWN_FIELDS:
+                counters.setdefault(key, {}).setdefault(name, []).append(value)
 
     for group in sorted({key[0] for key in samples}, key=lambda name: (name == "", name)):
+        keys = sorted((key for key in samples if key[0] == group), key=lambda key: order_of(key[1:]))
+        counted = list(dict.fromkeys(name for key in keys for name in counters.get(key, {})))
         rows = []
-        for row, rest in sorted((key[1:] for key in samples if key[0] == group), key=order_of):
-            times = samples[group, row, rest]
+        for key in keys:
+            _, row, rest = key
+            times = samples[key]
             median = statistics.median(times)
             references = [statistics.median(other) for (g, r, a), other in samples.items()
                           if group and g == group and a == rest and r.startswith("reference")]
             ratio = f"{median / references[0]:.2f}" if references else ""
-            spent = processor.get((group, row, rest))
+            own = counters.get(key, {})
             rows.append([f"{row} {rest}".strip(), duration(median), duration(min(times)), duration(max(times)), ratio,
-                          duration(statistics.median(spent)) if spent else ""])
-        heads = ["", "median", "min", "max", "to reference", "client CPU an operation"]
-        if not any(row[-1] for row in rows):
-            heads, rows = heads[:-1], [row[:-1] for row in rows]
-        print_table(group or "others", heads, rows)
+                          *(as_counted(name, statistics.median(own[name])) if name in own else "" for name in counted)])
+        print_table(group or "others", ["", "median", "min", "max", "to reference", *(HEADS.get(n, n) for n in counted)],
+                    rows)
     for (group, row, rest), found in sorted(percentiles.items()):
         heads = [f"p{name:g}" if name < 100 else "max" for name in sorted(found)]
         figures = [duration(statistics.median(found[name]) * 1e3) for name in sorted(found)]

@@ -330,7 +330,7 @@ void picks_during_updates(benchmark::State& state) {
         updater.join();
     }
     state.counters["longest_processor_us"] = static_cast<double>((processor.max)().value_or(0)) / 1e3;
-    state.counters["p9999_us"] = static_cast<double>(latencies.value_at_percentile(99.99).value_or(0)) / 1e3;
+    state.counters["p99.99_us"] = static_cast<double>(latencies.value_at_percentile(99.99).value_or(0)) / 1e3;
     state.counters["longest_us"] = static_cast<double>((latencies.max)().value_or(0)) / 1e3;
 }
 

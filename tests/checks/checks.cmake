@@ -30,10 +30,14 @@ add_dependencies(levee_tests levee_headers_alone)
 levee_check(checks.floors LABEL checks TIMEOUT 60 COMMAND Python3::Interpreter ${checks}/floors.py .)
 levee_check(checks.floors_find_planted_faults LABEL checks TIMEOUT 60
             COMMAND Python3::Interpreter ${checks}/floors_test.py)
+levee_check(checks.tables_show_all_figures LABEL checks TIMEOUT 60
+            COMMAND Python3::Interpreter ${checks}/tables_test.py)
 levee_check(checks.readme LABEL checks TIMEOUT 60 COMMAND Python3::Interpreter ${checks}/readme.py .)
 levee_check(checks.format LABEL checks TIMEOUT 120 COMMAND ${checks}/format)
 levee_check(checks.clang_syntax LABEL checks TIMEOUT 1200 PROCESSORS ${processors}
             COMMAND Python3::Interpreter ${checks}/clang.py syntax ${CMAKE_BINARY_DIR})
+levee_check(checks.clang_syntax_without_precompiled LABEL long TIMEOUT 1800 PROCESSORS ${processors}
+            COMMAND Python3::Interpreter ${checks}/clang.py syntax_whole ${CMAKE_BINARY_DIR})
 levee_check(checks.clang_tidy LABEL checks TIMEOUT 1200 PROCESSORS ${processors}
             COMMAND Python3::Interpreter ${checks}/clang.py tidy ${CMAKE_BINARY_DIR})
 

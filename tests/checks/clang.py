@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Compiles everything with clang 19 (syntax only), or runs clang-tidy over the library.
 
-usage: clang.py syntax|tidy BUILD_FOLDER [NAME_PART...]
+usage: clang.py syntax|syntax_whole|tidy BUILD_FOLDER [NAME_PART...]
 
 BUILD_FOLDER has the compile_commands.json that says which files there are, with which include paths and
-definitions; precompiled headers are left out, so a file that forgets an include is found. The public
-headers, each compiled alone, get hostile macros before them. NAME_PART: only files with that in their path.
+definitions. Tests share clang's own precompiled form of what they share in the build; `syntax_whole` leaves
+that out, so that a test that forgets an include is found. All else is always compiled without, and the public
+headers in two units with hostile macros before them (that each stands alone is for the build to show).
+NAME_PART: only files with that in their path.
 """
 
 import concurrent.futures
@@ -15,7 +17,9 @@ import pathlib
 import shlex
 import subprocess
 import sys
+import tempfile
 
+CLANG = ["clang++-19", "-std=c++20"]
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WARNINGS = "-Wall -Wextra -Wpedantic -Wconversion -Wno-sign-conversion -Wshadow -Werror".split()
 STANDARD_ONLY = ("core", "local", "monitor", "resilience", "journal", "balance")
@@ -34,26 +38,41 @@ def kept_flags(command):
     return kept
 
 
-def compilations(build):
-    """(file, flags) for each file of the tree once, and for each header compiled alone."""
-    seen = {}
+def compilations(build, made):
+    """(file, flags, precompiled header or none) for each file of the tree once, and for the units of all headers."""
+    seen, alone, headers = {}, build / "tests" / "alone", {}
     for entry in json.loads((build / "compile_commands.json").read_text()):
         file = pathlib.Path(entry["directory"], entry["file"])
         command = entry.get("arguments") or shlex.split(entry["command"])
-        alone = build / "tests" / "alone" / "levee"
         if file.is_relative_to(alone):
-            folder = file.relative_to(alone).parts[0]
-            macros = "hostile_macros" if folder in STANDARD_ONLY else "hostile_macros_after_boost"
-            seen[file] = kept_flags(command) + ["-include", str(ROOT / "tests" / "support" / f"{macros}.hpp")]
+            header = file.relative_to(alone).with_suffix(".hpp")
+            macros = "hostile_macros" if header.parts[1] in STANDARD_ONLY else "hostile_macros_after_boost"
+            names, _ = headers.setdefault(macros, ([], kept_flags(command)))
+            names.append(header)
         elif file.is_relative_to(ROOT) and not file.is_relative_to(build):
-            seen.setdefault(file, kept_flags(command))
-    return sorted(seen.items())
+            shared = [kind for kind in ("standard", "asio") if f"levee_test_precompiled_{kind}.dir" in " ".join(command)]
+            seen.setdefault(file, (kept_flags(command), shared[0] if shared else None))
+    for macros, (names, flags) in headers.items():
+        unit = made / f"{macros}.cpp"
+        unit.write_text("".join(f"#include <{name}>\n" for name in sorted(names)))
+        seen[unit] = (flags + ["-include", str(ROOT / "tests" / "support" / f"{macros}.hpp")], None)
+    return sorted((file, flags, shared) for file, (flags, shared) in seen.items())
 
 
-def command_of(mode, file, flags):
-    if mode == "syntax":
-        return ["clang++-19", "-std=c++20", "-fsyntax-only", "-ferror-limit=5", *WARNINGS, *flags, str(file)]
-    return ["clang-tidy-19", "--quiet", str(file), "--", "-std=c++20", *flags]
+def precompile(kind, work, made):
+    """Writes what the tests of this kind share, as clang has it, with the definitions that they all have."""
+    header = ROOT / "tests" / "support" / f"precompiled_{kind}.hpp"
+    flags = [flags for _, flags, shared in work if shared == kind]
+    defined = [flag for flag in flags[0] if flag.startswith("-D") and all(flag in other for other in flags)]
+    subprocess.run([*CLANG, *defined, "-fpch-instantiate-templates", "-x", "c++-header", str(header),
+                    "-o", str(made / f"{kind}.pch")], check=True)
+
+
+def command_of(mode, file, flags, shared, made):
+    if mode == "tidy":
+        return ["clang-tidy-19", "--quiet", str(file), "--", "-std=c++20", *flags]
+    shared_flags = ["-include-pch", str(made / f"{shared}.pch")] if mode == "syntax" and shared else []
+    return [*CLANG, "-fsyntax-only", "-ferror-limit=5", *WARNINGS, *shared_flags, *flags, str(file)]
 
 
 def run(command):
@@ -62,22 +81,29 @@ def run(command):
 
 
 def main():
-    if len(sys.argv) < 3 or sys.argv[1] not in ("syntax", "tidy"):
+    if len(sys.argv) < 3 or sys.argv[1] not in ("syntax", "syntax_whole", "tidy"):
         sys.exit(__doc__)
     mode, build, parts = sys.argv[1], pathlib.Path(sys.argv[2]).resolve(), sys.argv[3:]
-    work = [(file, flags) for file, flags in compilations(build)
-            if (mode == "syntax" or str(file).startswith(TIDIED)) and (not parts or any(p in str(file) for p in parts))]
+    with tempfile.TemporaryDirectory() as folder:
+        sys.exit(check(mode, build, pathlib.Path(folder), parts))
+
+
+def check(mode, build, made, parts):
+    work = [(file, flags, shared) for file, flags, shared in compilations(build, made)
+            if (mode != "tidy" or str(file).startswith(TIDIED)) and (not parts or any(p in str(file) for p in parts))]
     if not work:
         sys.exit(f"no files to check in {build}/compile_commands.json")
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 2) as pool:
-        results = pool.map(run, (command_of(mode, file, flags) for file, flags in work))
-        for (file, _), (code, output) in zip(work, results):
+        if mode == "syntax":
+            list(pool.map(lambda kind: precompile(kind, work, made), {shared for _, _, shared in work if shared}))
+        results = pool.map(run, (command_of(mode, *each, made) for each in work))
+        for (file, _, _), (code, output) in zip(work, results):
             if code:
                 failed += 1
                 print(f"--- {file}\n{output}")
     print(f"{len(work)} files, {failed} with faults")
-    sys.exit(1 if failed else 0)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
