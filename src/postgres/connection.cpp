@@ -9,6 +9,7 @@
 #include "levee/async/blocking.hpp"
 #include "postgres/canceller.hpp"
 #include "postgres/establish.hpp"
+#include "postgres/quote_name.hpp"
 #include "postgres/session.hpp"
 
 namespace levee::postgres {
@@ -186,11 +187,7 @@ std::string connection::quoted(std::string_view name) {
                     "a name of " + std::to_string(name.size()) + " bytes; it must have 1 to 63, and no NUL",
                     false);
     }
-    std::string text = "\"";
-    for (const char each : name) {
-        text.append(each == '"' ? 2 : 1, each);
-    }
-    return text += '"';
+    return detail::quote_name(name);
 }
 
 // COPY.

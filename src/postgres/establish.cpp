@@ -17,8 +17,8 @@
 #include <utility>
 #include <vector>
 
+#include "async/deadline_guard.hpp"
 #include "levee/postgres/error.hpp"
-#include "postgres/deadline_guard.hpp"
 
 namespace levee::postgres::detail {
 namespace {
@@ -154,7 +154,7 @@ asio::awaitable<std::shared_ptr<session>> connect_one(std::shared_ptr<const sess
         fail(*config, connection);
     }
     PQsetErrorVerbosity(connection, PQERRORS_VERBOSE);
-    const deadline_guard guard(strand, config->options.scheduler, to.deadline, [at] { at->let_go(); });
+    const async::deadline_guard guard(strand, config->options.scheduler, to.deadline, [at] { at->let_go(); });
     for (PostgresPollingStatusType next = PGRES_POLLING_WRITING; next != PGRES_POLLING_OK;) {
         if (!at->follow()) {
             fail(*config, connection);

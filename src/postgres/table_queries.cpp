@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "levee/postgres/detail/encoder.hpp"
+#include "postgres/quote_name.hpp"
 
 namespace levee::postgres::detail {
 namespace {
@@ -89,17 +90,6 @@ std::string selected_values(const table_shape& table) {
 }
 
 }  // namespace
-
-std::string quote_name(const std::string& name) {
-    std::string quoted = "\"";
-    for (const char each : name) {
-        quoted += each;
-        if (each == '"') {
-            quoted += each;
-        }
-    }
-    return quoted + "\"";
-}
 
 key_lookup lookup_of(const table_shape& table) noexcept {
     if (table.keys.size() != 1 || !table.keys.front().has_plain_equality ||
