@@ -44,7 +44,7 @@ std::string_view field_of(std::string_view info, std::string_view name) noexcept
 
 template <class From>
 raw_answer store_core::send(From from) {
-    const time_point until = connections_->deadline(from.timeout());
+    const time_point until = connections_->blocking_deadline(from.timeout());
     try {
         return call<to_raw>(*connections_->pick(), std::move(from), until);
     } catch (const error& why) {
