@@ -115,8 +115,10 @@ public:
         for (std::uint64_t i = sent_.first(); i != sent_.last(); ++i) {
             look(sent_[i].who);
         }
-        for (std::uint64_t i = queue_.first(); i != queue_.last(); ++i) {
-            look(queue_[i]);
+        for (auto* from : {&again_, &queue_}) {
+            for (std::uint64_t i = from->first(); i != from->last(); ++i) {
+                look((*from)[i]);
+            }
         }
         look(copy_part_);
     }
