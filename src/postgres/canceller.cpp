@@ -32,8 +32,8 @@ void canceller::close() noexcept {
     });
 }
 
-void canceller::cancel(std::shared_ptr<session> target, int process, server_address where) {
-    asio::post(strand_, [self = shared_from_this(), target = std::move(target), process,
+void canceller::cancel(std::shared_ptr<session> target, const backend& whom, server_address where) {
+    asio::post(strand_, [self = shared_from_this(), target = std::move(target), whom,
                          where = std::move(where)]() mutable {
         auto& own = *self;
         if (own.is_closed_ || own.under_way_ >= most_at_once) {
@@ -41,23 +41,23 @@ void canceller::cancel(std::shared_ptr<session> target, int process, server_addr
             return;
         }
         ++own.under_way_;
-        auto work = run(self, std::move(target), process, std::move(where));
+        auto work = run(self, std::move(target), whom, std::move(where));
         asio::co_spawn(own.strand_, std::move(work), asio::detached);
     });
 }
 
 asio::awaitable<void> canceller::run(std::shared_ptr<canceller> self, std::shared_ptr<session> target,
-                                     int process, server_address where) {
+                                     backend whom, server_address where) {
     bool was_asked = false;
     try {
-        was_asked = co_await self->ask(process, where);
+        was_asked = co_await self->ask(whom, where);
     } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): the target learns of it
     }
     --self->under_way_;
     target->cancel_ended(was_asked);
 }
 
-asio::awaitable<bool> canceller::ask(int process, const server_address& where) {
+asio::awaitable<bool> canceller::ask(backend whom, const server_address& where) {
     const time_point deadline = after(options_.scheduler->now(), options_.cancel_timeout);
     std::shared_ptr<session> over = over_;
     if (over == nullptr || there_ != where || !over->looks_alive()) {
@@ -75,10 +75,10 @@ asio::awaitable<bool> canceller::ask(int process, const server_address& where) {
         over_ = over;
         there_ = where;
     }
-    statement question("SELECT pg_cancel_backend($1)", process);
+    statement question(cancel_backend, whom.process, whom.started);
     auto pending = async_ask(over, std::move(question), deadline, asio::use_awaitable);
     const result answer = co_await std::move(pending);
-    co_return answer.value<bool>();
+    co_return !answer.empty() && answer.value<bool>();
 }
 
 }  // namespace levee::postgres::detail

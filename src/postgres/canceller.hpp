@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <memory>
 
+#include "postgres/backend.hpp"
 #include "postgres/session_config.hpp"
 
 namespace levee::postgres::detail {
@@ -15,6 +16,7 @@ class session;
 
 /// By `pg_cancel_backend` over a connection of its own, made when needed and kept for the next time. Not by
 /// PQcancel: libpq 15's blocks for as long as the server is silent, with no deadline, and is not encrypted.
+/// The server compares when the process began, so that no stranger is hit who got its number since.
 ///
 /// At most `most_at_once` are under way; more are refused, and those sessions closed: a server that many
 /// statements hang in is not to be hit by as many connections.
@@ -28,7 +30,7 @@ public:
     canceller& operator=(const canceller&) = delete;
 
     /// Tells `session::cancel_ended` what came of it, within `cancel_timeout`.
-    void cancel(std::shared_ptr<session> target, int process, server_address where);
+    void cancel(std::shared_ptr<session> target, const backend& whom, server_address where);
 
     /// Closes the connection of its own. What is under way ends by its deadline.
     void close() noexcept;
@@ -37,8 +39,8 @@ private:
     static constexpr std::size_t most_at_once = 64;
 
     static boost::asio::awaitable<void> run(std::shared_ptr<canceller> self, std::shared_ptr<session> target,
-                                            int process, server_address where);
-    boost::asio::awaitable<bool> ask(int process, const server_address& where);
+                                            backend whom, server_address where);
+    boost::asio::awaitable<bool> ask(backend whom, const server_address& where);
 
     const connection_options options_;
     const boost::asio::strand<boost::asio::any_io_executor> strand_;

@@ -9,6 +9,7 @@
 #include "levee/async/blocking.hpp"
 #include "postgres/canceller.hpp"
 #include "postgres/establish.hpp"
+#include "postgres/quote_name.hpp"
 #include "postgres/session.hpp"
 
 namespace levee::postgres {
@@ -147,12 +148,13 @@ bool connection::is_usable() const noexcept {
 }
 
 result connection::run_script(std::string sql, duration timeout) {
-    return detail::ask_of_kind(*session_, detail::request_kind::script, std::move(sql), deadline(timeout));
+    return detail::ask_of_kind(*session_, detail::request_kind::script, std::move(sql),
+                               blocking_deadline(timeout));
 }
 
 copy_writer connection::begin_copy(std::string sql, duration timeout) {
-    static_cast<void>(
-        detail::ask_of_kind(*session_, detail::request_kind::copy_begin, std::move(sql), deadline(timeout)));
+    static_cast<void>(detail::ask_of_kind(*session_, detail::request_kind::copy_begin, std::move(sql),
+                                          blocking_deadline(timeout)));
     return copy_writer(session_);
 }
 
@@ -171,7 +173,7 @@ void connection::notify(std::string_view channel, std::string_view payload) {
 notification connection::wait_notification(duration timeout) {
     detail::blocking_request one;
     one.kind = detail::request_kind::notification;
-    one.deadline = after(session_->now(), timeout);
+    one.deadline = after(clock::precise().now(), timeout);
     session_->execute(one);
     if (one.cause) {
         std::rethrow_exception(one.cause);
@@ -186,11 +188,7 @@ std::string connection::quoted(std::string_view name) {
                     "a name of " + std::to_string(name.size()) + " bytes; it must have 1 to 63, and no NUL",
                     false);
     }
-    std::string text = "\"";
-    for (const char each : name) {
-        text.append(each == '"' ? 2 : 1, each);
-    }
-    return text += '"';
+    return detail::quote_name(name);
 }
 
 // COPY.
@@ -229,17 +227,16 @@ detail::question copy_writer::piece(detail::request_kind kind, std::string bytes
 
 void copy_writer::write(std::string_view bytes, duration timeout) {
     if (!bytes.empty()) {
-        const duration limit = timeout > duration::zero() ? timeout : session_->options().statement_timeout;
-        static_cast<void>(detail::ask_of_kind(*session_, detail::request_kind::copy_data, std::string(bytes),
-                                              after(session_->now(), limit)));
+        const time_point until = detail::blocking_deadline(timeout, session_->options().statement_timeout);
+        static_cast<void>(
+            detail::ask_of_kind(*session_, detail::request_kind::copy_data, std::string(bytes), until));
     }
 }
 
 std::uint64_t copy_writer::finish(duration timeout) {
     const auto session = std::exchange(session_, nullptr);
-    const duration limit = timeout > duration::zero() ? timeout : session->options().statement_timeout;
-    return detail::ask_of_kind(*session, detail::request_kind::copy_end, {}, after(session->now(), limit))
-        .affected_rows();
+    const time_point until = detail::blocking_deadline(timeout, session->options().statement_timeout);
+    return detail::ask_of_kind(*session, detail::request_kind::copy_end, {}, until).affected_rows();
 }
 
 }  // namespace levee::postgres

@@ -11,14 +11,16 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <cstdlib>
 #include <exception>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "async/deadline_guard.hpp"
 #include "levee/postgres/error.hpp"
-#include "postgres/deadline_guard.hpp"
 
 namespace levee::postgres::detail {
 namespace {
@@ -144,6 +146,63 @@ std::string take_sqlstate(std::string& text) {
     throw error(errc::not_connected, text, false);
 }
 
+using wait_type = asio::posix::descriptor_base;
+
+/// An attempt to connect, with its deadline.
+struct connecting {
+    link& at;
+    const server_address& where;
+    const async::deadline_guard& guard;
+
+    /// Until the socket is ready. Errors: levee::errc::timeout, cancelled.
+    [[nodiscard]] asio::awaitable<void> wait(wait_type::wait_type what) const {
+        boost::system::error_code stopped;
+        auto token = asio::redirect_error(asio::use_awaitable, stopped);
+        if (!guard.has_passed()) {
+            co_await at.attached().async_wait(what, token);
+        }
+        if (guard.has_passed()) {
+            throw error(levee::errc::timeout, "connecting to PostgreSQL at " + where.host + ':' + where.port,
+                        false);
+        }
+        if (stopped == asio::error::operation_aborted) {
+            throw error(levee::errc::cancelled, "connecting to PostgreSQL", false);
+        }
+    }
+};
+
+/// Empty: the server does not say, or says another one than it said when it was connected to. Then a pooler
+/// is between, and whoever serves this connection may serve a stranger the next moment.
+asio::awaitable<std::optional<backend>> identify(connecting to) {
+    PGconn* const connection = to.at.get();
+    PQsetnonblocking(connection, 1);
+    bool is_alive = PQsendQuery(connection, who_serves) == 1;
+    int left = is_alive ? PQflush(connection) : -1;
+    while (left == 1) {
+        co_await to.wait(wait_type::wait_write);
+        left = PQflush(connection);
+    }
+    is_alive = left == 0;
+    std::optional<backend> said;
+    for (bool is_over = false; is_alive && !is_over;) {
+        while (is_alive && PQisBusy(connection) == 1) {
+            co_await to.wait(wait_type::wait_read);
+            is_alive = PQconsumeInput(connection) == 1;
+        }
+        if (is_alive) {
+            const pg_result came(PQgetResult(connection));
+            is_over = came == nullptr;
+            if (PQresultStatus(came.get()) == PGRES_TUPLES_OK && PQntuples(came.get()) == 1 &&
+                PQgetisnull(came.get(), 0, 1) == 0) {
+                said = {.process = std::atoi(PQgetvalue(came.get(), 0, 0)),
+                        .started = std::atoll(PQgetvalue(came.get(), 0, 1))};
+            }
+        }
+    }
+    to.at.let_go();
+    co_return said && said->process == PQbackendPID(connection) ? said : std::nullopt;
+}
+
 asio::awaitable<std::shared_ptr<session>> connect_one(std::shared_ptr<const session_config> config,
                                                       connect_plan::attempt to, bool is_shared) {
     const auto strand = co_await asio::this_coro::executor;
@@ -154,36 +213,32 @@ asio::awaitable<std::shared_ptr<session>> connect_one(std::shared_ptr<const sess
         fail(*config, connection);
     }
     PQsetErrorVerbosity(connection, PQERRORS_VERBOSE);
-    const deadline_guard guard(strand, config->options.scheduler, to.deadline, [at] { at->let_go(); });
+    const async::deadline_guard guard(strand, config->options.scheduler, to.deadline, [at] { at->let_go(); });
+    const connecting now{.at = *at, .where = to.where, .guard = guard};
     for (PostgresPollingStatusType next = PGRES_POLLING_WRITING; next != PGRES_POLLING_OK;) {
         if (!at->follow()) {
             fail(*config, connection);
         }
-        boost::system::error_code stopped;
-        auto token = asio::redirect_error(asio::use_awaitable, stopped);
-        const auto what = next == PGRES_POLLING_READING ? asio::posix::descriptor_base::wait_read
-                                                        : asio::posix::descriptor_base::wait_write;
-        if (!guard.has_passed()) {
-            co_await at->attached().async_wait(what, token);
-        }
-        if (guard.has_passed()) {
-            throw error(levee::errc::timeout,
-                        "connecting to PostgreSQL at " + to.where.host + ':' + to.where.port, false);
-        }
-        if (stopped == asio::error::operation_aborted) {
-            throw error(levee::errc::cancelled, "connecting to PostgreSQL", false);
-        }
+        co_await now.wait(next == PGRES_POLLING_READING ? wait_type::wait_read : wait_type::wait_write);
         at->let_go();
         next = PQconnectPoll(connection);
         if (next == PGRES_POLLING_FAILED) {
             fail(*config, connection);
         }
     }
-    PQsetErrorVerbosity(connection, PQERRORS_DEFAULT);
     if (!at->follow()) {
         fail(*config, connection);
     }
-    co_return std::make_shared<session>(config, std::move(made), to.where, is_shared);
+    std::optional<backend> served_by;
+    if (config->cancels != nullptr) {
+        auto asking = identify(now);
+        served_by = co_await std::move(asking);
+        if (PQstatus(connection) == CONNECTION_BAD) {
+            fail(*config, connection);
+        }
+    }
+    PQsetErrorVerbosity(connection, PQERRORS_DEFAULT);
+    co_return std::make_shared<session>(config, std::move(made), to.where, served_by, is_shared);
 }
 
 /// True: another server would say the same.

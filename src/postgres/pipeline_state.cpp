@@ -196,6 +196,7 @@ bool pipeline_state::take(const answer& next, finished_list& done) {
         one.state = request_state::queued;
         one.place = again_.push(&one) | again_bit;
         ++queued_;
+        note_deadline(one);
         ++counts_.repeated;
     } else {
         end(*over.who, done);

@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <exception>
 
+#include "core/sequence.hpp"
 #include "levee/core/clock.hpp"
 #include "levee/postgres/detail/request.hpp"
-#include "postgres/sequence.hpp"
 
 namespace levee::postgres::detail {
 
@@ -115,8 +115,10 @@ public:
         for (std::uint64_t i = sent_.first(); i != sent_.last(); ++i) {
             look(sent_[i].who);
         }
-        for (std::uint64_t i = queue_.first(); i != queue_.last(); ++i) {
-            look(queue_[i]);
+        for (auto* from : {&again_, &queue_}) {
+            for (std::uint64_t i = from->first(); i != from->last(); ++i) {
+                look((*from)[i]);
+            }
         }
         look(copy_part_);
     }
@@ -219,9 +221,9 @@ private:
     static void end(request& one, const std::exception_ptr& why, finished_list& done);
 
     rules rules_;
-    sequence<request*> queue_{};  // null: abandoned
-    sequence<request*> again_{};  // go before the queue
-    sequence<entry> sent_{};
+    levee::detail::sequence<request*> queue_{};  // null: abandoned
+    levee::detail::sequence<request*> again_{};  // go before the queue
+    levee::detail::sequence<entry> sent_{};
     std::size_t live_ = 0;    // of sent_: those that somebody waits for
     std::size_t queued_ = 0;  // of queue_ and again_, abandoned ones not counted
     request* copy_part_ = nullptr;

@@ -14,16 +14,14 @@ namespace levee::postgres::detail {
 
 namespace asio = boost::asio;
 
-/// Has the server forget statements. If it fails, inside of a failed transaction, it is tried again later.
+/// Has the server forget a statement, in a sync group of its own.
 class session::deallocation final : public request {
 public:
-    deallocation(std::weak_ptr<session> of, std::vector<std::string> names, time_point until)
-        : of_(std::move(of)), names_(std::move(names)) {
+    deallocation(std::weak_ptr<session> of, std::string name, time_point until)
+        : of_(std::move(of)), name_(std::move(name)) {
         kind = request_kind::group;
         is_internal = true;
-        for (const std::string& each : names_) {
-            texts.push_back("DEALLOCATE " + each);
-        }
+        texts.push_back("DEALLOCATE " + name_);
         deadline = until;
     }
     ~deallocation() = default;
@@ -31,21 +29,39 @@ public:
     void finish() noexcept override {
         const std::unique_ptr<deallocation> self(this);
         const auto of = of_.lock();
-        if (cause && of != nullptr) {
+        if (of != nullptr && is_still_there(cause)) {
             const std::lock_guard lock(of->mutex_);
-            of->cache_.put_back_dropped(std::move(names_));
+            of->cache_.put_back_dropped(std::move(name_));
         }
     }
 
 private:
+    /// True where trying again makes sense: it was not sent, or came within a failed transaction, or was hit
+    /// by a request to cancel. Whatever else the server refuses, it would refuse for ever.
+    static bool is_still_there(const std::exception_ptr& failed) noexcept {
+        if (!failed) {
+            return false;
+        }
+        try {
+            std::rethrow_exception(failed);
+        } catch (const sql_error& e) {
+            return e.code() == sqlstate::in_failed_transaction || e.code() == sqlstate::query_canceled;
+        } catch (const error& e) {
+            return !e.may_have_been_executed();
+        } catch (...) {
+            return false;
+        }
+    }
+
     std::weak_ptr<session> of_;
-    std::vector<std::string> names_;
+    std::string name_;
 };
 
 session::session(std::shared_ptr<const session_config> config, std::unique_ptr<link> connected,
-                 server_address where, bool is_shared)
+                 server_address where, const std::optional<backend>& served_by, bool is_shared)
     : config_(std::move(config)),
       where_(std::move(where)),
+      served_by_(served_by),
       is_shared_(is_shared),
       is_encrypted_(PQsslInUse(connected->get()) != 0 || PQgssEncInUse(connected->get()) != 0),
       strand_(asio::make_strand(config_->options.executor)),
@@ -126,11 +142,13 @@ void session::forget_dropped_locked() {
         state_.copying() != pipeline_state::copy_phase::none) {
         return;
     }
-    auto made = std::make_unique<deallocation>(weak_from_this(), cache_.take_dropped(),
-                                               after(now(), config_->options.statement_timeout));
-    watch_until_locked(made->deadline);
-    if (state_.submit(*made)) {
-        static_cast<void>(made.release());  // its own now
+    const time_point until = after(now(), config_->options.statement_timeout);
+    watch_until_locked(until);
+    for (std::string& each : cache_.take_dropped()) {
+        auto made = std::make_unique<deallocation>(weak_from_this(), std::move(each), until);
+        if (state_.submit(*made)) {
+            static_cast<void>(made.release());  // its own now
+        }
     }
 }
 
@@ -288,9 +306,9 @@ void session::after_change_locked(errands& then) {
         drained_until_ = after(now(), config_->options.cancel_timeout);
         watch_until_locked(drained_until_);
     }
-    if (state_.wants_cancel() && config_->cancels != nullptr) {
+    if (state_.wants_cancel() && config_->cancels != nullptr && served_by_) {
         state_.begin_cancel();
-        config_->cancels->cancel(shared_from_this(), PQbackendPID(link_->get()), where_);
+        config_->cancels->cancel(shared_from_this(), *served_by_, where_);
     }
 }
 
@@ -300,16 +318,16 @@ void session::cancel_ended(bool was_asked) noexcept {
         const std::lock_guard lock(mutex_);
         if (!state_.is_closed()) {
             state_.end_cancel();
-            if (was_asked) {
-                pump_locked(then);
+            if (!was_asked && state_.is_draining()) {
+                lose_locked("a statement was given up, and could not be cancelled", errc::connection_lost,
+                            then);
+            } else {
+                pump_locked(then);  // what waited for the request to cancel, which may hit nothing now
                 after_change_locked(then);
-                if (state_.is_worth_cancelling() && !state_.is_cancelling()) {
+                if (was_asked && state_.is_worth_cancelling() && !state_.is_cancelling()) {
                     cancel_again_at_ = after(now(), config_->options.cancel_timeout / 16);
                     watch_until_locked(cancel_again_at_);
                 }
-            } else if (state_.is_draining()) {
-                lose_locked("a statement was given up, and could not be cancelled", errc::connection_lost,
-                            then);
             }
         }
     }

@@ -11,11 +11,13 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "levee/postgres/detail/blocking_request.hpp"
 #include "levee/postgres/detail/session_access.hpp"
+#include "postgres/backend.hpp"
 #include "postgres/connect_plan.hpp"
 #include "postgres/link.hpp"
 #include "postgres/pipeline_state.hpp"
@@ -34,9 +36,10 @@ namespace levee::postgres::detail {
 /// and scripts.
 class session final : public session_access, public std::enable_shared_from_this<session> {
 public:
-    /// `connected`: connected, as `where` says. `is_shared`: by callers who know nothing of each other.
+    /// `connected`: connected, as `where` says. `served_by`: empty if that is not known; then what is given
+    /// up cannot be cancelled. `is_shared`: by callers who know nothing of each other.
     session(std::shared_ptr<const session_config> config, std::unique_ptr<link> connected,
-            server_address where, bool is_shared);
+            server_address where, const std::optional<backend>& served_by, bool is_shared);
     ~session() override;
     session(const session&) = delete;
     session& operator=(const session&) = delete;
@@ -84,6 +87,8 @@ private:
     void take_result_locked(pg_result came, errands& then);
     void take_refusal_locked(const PGresult* came, errands& then);
     void end_of_outside_locked(errands& then);
+    void end_of_reset_locked() noexcept;
+    void drop_notifications_locked() noexcept;
     void take_notifications_locked(errands& then);
     void abandon_locked(request& one, std::error_code code, errands& then);
     [[nodiscard]] std::exception_ptr cause_of(const request& one, std::error_code code) const;
@@ -114,6 +119,7 @@ private:
 
     const std::shared_ptr<const session_config> config_;
     const server_address where_;
+    const std::optional<backend> served_by_;
     const bool is_shared_;
     const bool is_encrypted_;
     const boost::asio::strand<boost::asio::any_io_executor> strand_;
@@ -132,6 +138,7 @@ private:
     std::vector<Oid> value_types_{};
     reader_kind reader_ = reader_kind::nobody;
     std::uint8_t traces_ = 0;  // what statements may have left behind
+    std::size_t resets_ = 0;   // under way
     bool is_condemned_ = false;
     bool owes_output_ = false;
     bool reader_writes_ = false;    // the thread that reads waits for writing, too

@@ -71,6 +71,11 @@ word_map words_of(const connection_options& options) {
             refuse("uri", "not shown", "a connection string: \"postgresql://…\" or \"host=… dbname=…\"");
         }
         add_words(words, parsed.get());
+        if (words.contains("service")) {
+            // libpq reads that file when it connects, too late for who is to be connected to.
+            refuse("uri", "service=" + words["service"],
+                   "without service=; the environment variable PGSERVICE names one, too");
+        }
     }
     const auto replace = [&](const char* word, const std::string& value) {
         if (!value.empty()) {

@@ -123,12 +123,13 @@ bool session::send_statement_locked(request& one) {
     const auto found = cache_.find_or_add(one.sql, one.values);
     prepared_statement* const known = found.statement;
     bool is_sent = true;
-    if (known == nullptr) {
-        traces_ |= traces_of_text(one.sql);
+    traces_ |= known == nullptr ? traces_of_text(one.sql) : known->traces;
+    if (known == nullptr || !(found.is_new || known->is_ready)) {
+        // While its preparation is under way it may still be refused. That is for the one who asked for it to
+        // hear, and not for those behind, who would hear of a name that they never gave (26000).
         is_sent = PQsendQueryParams(to, one.sql.c_str(), number, value_types_.data(), value_data_.data(),
                                     value_lengths_.data(), value_formats_.data(), 0) == 1;
     } else {
-        traces_ |= known->traces;
         one.wants_format = !known->has_format;
         if (found.is_new) {
             state_.note_prepares(known->number);
@@ -263,6 +264,10 @@ void session::take_result_locked(pg_result came, errands& then) {
         case PGRES_EMPTY_QUERY:
             tag = PQcmdStatus(came.get());
             traces_ |= traces_of_tag(tag);
+            condemn_locked(is_shared_ && traces_ != traces::none);  // it is never cleaned
+            if (const std::uint64_t number = state_.unprepared(); number != 0) {
+                cache_.prepared(number);
+            }
             if (drops_statements(tag)) {
                 cache_.forget_all();
             }
@@ -281,6 +286,9 @@ void session::take_result_locked(pg_result came, errands& then) {
             static_cast<void>(state_.take({.kind = answer_kind::value}, then.done));
             break;
         case PGRES_PIPELINE_SYNC:
+            if (who != nullptr && who->is_reset) {
+                end_of_reset_locked();
+            }
             static_cast<void>(
                 state_.take({.kind = answer_kind::synced, .status = status_of(link_->get())}, then.done));
             if (is_shared_ && (state_.status() == transaction_status::open ||
@@ -349,7 +357,25 @@ void session::take_refusal_locked(const PGresult* came, errands& then) {
     }
 }
 
+/// All that came so far, and nothing that comes from now on, is the last user's.
+void session::end_of_reset_locked() noexcept {
+    --resets_;
+    drop_notifications_locked();
+    // What was under way when the reset was sent may have left behind what none takes away.
+    condemn_locked((traces_ & traces::indelible) != 0);
+}
+
+void session::drop_notifications_locked() noexcept {
+    mailbox_.clear();
+    while (const std::unique_ptr<PGnotify, void (*)(void*)> came{PQnotifies(link_->get()), PQfreemem}) {
+    }
+}
+
 void session::take_notifications_locked(errands& then) {
+    if (resets_ > 0) {
+        drop_notifications_locked();  // the last user listened, and has not been made to stop yet
+        return;
+    }
     while (const std::unique_ptr<PGnotify, void (*)(void*)> came{PQnotifies(link_->get()), PQfreemem}) {
         notification note{.channel = came->relname, .payload = came->extra, .sender = came->be_pid};
         if (!listeners_.empty()) {

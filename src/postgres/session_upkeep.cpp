@@ -144,6 +144,7 @@ return_verdict session::come_back(reset_policy policy) noexcept {
                 return return_verdict::discard;
             }
             static_cast<void>(made.release());  // its own now
+            ++resets_;
             pump_locked(then);
             note_load_locked();
         }
@@ -161,7 +162,8 @@ void session::begin_reset(request& one) {
     one.texts = statements_against(traces::all, true);
     {
         const std::lock_guard lock(mutex_);
-        traces_ = traces::none;
+        traces_ &= traces::indelible;
+        ++resets_;
     }
     submit(one);
 }

@@ -1,7 +1,6 @@
 #include "postgres/statement_cache.hpp"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "postgres/session_traces.hpp"
@@ -19,6 +18,14 @@ void statement_cache::make_key(std::string_view sql, const parameters& values) {
     }
 }
 
+namespace {
+
+std::string name_of(std::uint64_t number) {
+    return "levee_" + std::to_string(number);
+}
+
+}  // namespace
+
 statement_cache::found statement_cache::find_or_add(std::string_view sql, const parameters& values) {
     if (prepared_statement* const known = find(sql, values)) {
         return {known, false};
@@ -29,13 +36,13 @@ statement_cache::found statement_cache::find_or_add(std::string_view sql, const 
     if (by_key_.size() >= capacity_) {
         prepared_statement& oldest = statements_.back();
         by_key_.erase(oldest.key);
-        dropped_.push_back(std::move(oldest.name));
+        if (oldest.is_ready) {
+            dropped_.push_back(std::move(oldest.name));
+        }
         statements_.pop_back();
     }
-    statements_.push_front({.key = key_,
-                            .number = next_number_,
-                            .name = "levee_" + std::to_string(next_number_),
-                            .traces = traces_of_text(sql)});
+    statements_.push_front(
+        {.key = key_, .number = next_number_, .name = name_of(next_number_), .traces = traces_of_text(sql)});
     ++next_number_;
     by_key_.emplace(statements_.front().key, statements_.begin());
     return {&statements_.front(), true};
@@ -65,12 +72,23 @@ void statement_cache::forget(std::string_view sql, const parameters& values, boo
     }
 }
 
+statement_cache::order::iterator statement_cache::at(std::uint64_t number) {
+    return std::find_if(statements_.begin(), statements_.end(),
+                        [&](const prepared_statement& each) { return each.number == number; });
+}
+
+void statement_cache::prepared(std::uint64_t number) {
+    if (const auto known = at(number); known != statements_.end()) {
+        known->is_ready = true;
+    } else {
+        dropped_.push_back(name_of(number));  // it had to make room meanwhile
+    }
+}
+
 void statement_cache::forget(std::uint64_t number) {
-    const auto at = std::find_if(statements_.begin(), statements_.end(),
-                                 [&](const prepared_statement& each) { return each.number == number; });
-    if (at != statements_.end()) {
-        by_key_.erase(at->key);
-        statements_.erase(at);
+    if (const auto gone = at(number); gone != statements_.end()) {
+        by_key_.erase(gone->key);
+        statements_.erase(gone);
     }
 }
 
@@ -82,11 +100,6 @@ void statement_cache::forget_all() {
 
 std::vector<std::string> statement_cache::take_dropped() {
     return std::exchange(dropped_, {});
-}
-
-void statement_cache::put_back_dropped(std::vector<std::string> names) {
-    dropped_.insert(dropped_.end(), std::make_move_iterator(names.begin()),
-                    std::make_move_iterator(names.end()));
 }
 
 }  // namespace levee::postgres::detail

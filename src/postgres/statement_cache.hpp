@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "levee/postgres/parameters.hpp"
@@ -21,10 +22,12 @@ struct prepared_statement {
     std::uint8_t traces = 0;   ///< What its text gives away: see `traces_of_text`.
     int format = 0;            ///< Of its results: 1 is binary.
     bool has_format = false;   ///< False: the first answer will tell which one pays.
+    bool is_ready = false;     ///< The server has said that it knows it; until then it may still refuse it.
 };
 
 /// Keeps `capacity` statements; the one that was not used for longest makes room, and its name goes to
-/// `take_dropped`, for the server to forget it. Names are never used twice.
+/// `take_dropped`, for the server to forget it: once the server has said that it knows it, and not before,
+/// as it would refuse to forget what it does not know. Names are never used twice.
 ///
 /// The same text with values of other types is another statement, as it is for the server.
 ///
@@ -41,6 +44,9 @@ public:
     };
     [[nodiscard]] found find_or_add(std::string_view sql, const parameters& values);
 
+    /// The server has said that it knows it.
+    void prepared(std::uint64_t number);
+
     /// Null: it is not there.
     [[nodiscard]] prepared_statement* find(std::string_view sql, const parameters& values);
 
@@ -55,7 +61,7 @@ public:
     /// Names that the server may forget.
     [[nodiscard]] bool has_dropped() const noexcept { return !dropped_.empty(); }
     [[nodiscard]] std::vector<std::string> take_dropped();
-    void put_back_dropped(std::vector<std::string> names);
+    void put_back_dropped(std::string name) { dropped_.push_back(std::move(name)); }
 
     [[nodiscard]] std::size_t size() const noexcept { return by_key_.size(); }
 
@@ -63,6 +69,7 @@ private:
     using order = std::list<prepared_statement>;  // the last used one first
 
     void make_key(std::string_view sql, const parameters& values);
+    [[nodiscard]] order::iterator at(std::uint64_t number);
 
     std::size_t capacity_;
     std::string key_{};  // kept for its memory

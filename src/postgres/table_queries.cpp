@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "levee/postgres/detail/encoder.hpp"
+#include "postgres/quote_name.hpp"
 
 namespace levee::postgres::detail {
 namespace {
@@ -80,26 +81,20 @@ std::string keys_match(const table_shape& table, std::string_view with) {
         " AND ");
 }
 
+/// The row's version as a number: a NULL, of a row that was written by others, is 0, older than any.
+std::string version_of_row(const table_shape& table) {
+    return table.version ? "coalesce(t." + quote_name(table.version->name) + ", 0)" : "0";
+}
+
 std::string selected_values(const table_shape& table) {
     std::string text;
     for (const table_column& each : table.values) {
         text += ", t." + quote_name(each.name);
     }
-    return text + ", " + (table.version ? "t." + quote_name(table.version->name) : "0");
+    return text + ", " + version_of_row(table);
 }
 
 }  // namespace
-
-std::string quote_name(const std::string& name) {
-    std::string quoted = "\"";
-    for (const char each : name) {
-        quoted += each;
-        if (each == '"') {
-            quoted += each;
-        }
-    }
-    return quoted + "\"";
-}
 
 key_lookup lookup_of(const table_shape& table) noexcept {
     if (table.keys.size() != 1 || !table.keys.front().has_plain_equality ||
@@ -161,14 +156,14 @@ std::string store_query(const table_shape& table, write_kind kind, bool has_vers
                        (has_versions ? ", version DESC" : "") + ", n DESC)";
 
     if (kind != write_kind::upsert) {
-        const std::string condition = keys_match(table, "new") +
-                                      (kind == write_kind::mixed ? " AND new.is_erased" : "") +
-                                      (has_versions ? " AND t." + version + " < new.version" : "");
+        const std::string condition =
+            keys_match(table, "new") + (kind == write_kind::mixed ? " AND new.is_erased" : "") +
+            (has_versions ? " AND " + version_of_row(table) + " < new.version" : "");
         const std::string erase =
             "DELETE FROM " + table.qualified_name + " AS t USING new WHERE " + condition;
         const std::string returning =
             table.version
-                ? " RETURNING new.n, " + (has_versions ? std::string("new.version") : "t." + version)
+                ? " RETURNING new.n, " + (has_versions ? std::string("new.version") : version_of_row(table))
                 : "";
         if (kind == write_kind::erase) {
             return text + " " + erase + returning;
@@ -193,10 +188,11 @@ std::string store_query(const table_shape& table, write_kind kind, bool has_vers
         return name + " = EXCLUDED." + name;
     });
     if (table.version) {
-        insert += ", " + version + " = " + (has_versions ? "EXCLUDED." + version : "t." + version + " + 1");
+        insert +=
+            ", " + version + " = " + (has_versions ? "EXCLUDED." + version : version_of_row(table) + " + 1");
     }
     if (has_versions) {
-        insert += " WHERE t." + version + " < EXCLUDED." + version;
+        insert += " WHERE " + version_of_row(table) + " < EXCLUDED." + version;
     }
     if (!table.version) {
         return text + " " + insert;

@@ -28,9 +28,6 @@ struct table_shape {
     std::optional<table_column> version{};
 };
 
-/// `"name"`, with quotes in it doubled.
-[[nodiscard]] std::string quote_name(const std::string& name);
-
 /// How keys are found. By `any`, whoever asks matches rows to keys by the keys' bytes; else the server does.
 enum class key_lookup { any, join };
 [[nodiscard]] key_lookup lookup_of(const table_shape& table) noexcept;

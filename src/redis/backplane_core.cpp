@@ -129,6 +129,7 @@ void backplane_core::send(const linked_message& linked) {
         throw levee::error(levee::errc::would_deadlock, "publishing on a thread of the client's executor");
     }
     std::optional<blocking_request> waiting;
+    const time_point until = connections_->blocking_deadline({});
     const auto to = connections_->first();
     {
         const std::lock_guard lock(order_);
@@ -137,7 +138,7 @@ void backplane_core::send(const linked_message& linked) {
         to->submit(*waiting);
     }
     // An executor that does not run watches nothing.
-    const bool is_late = !waiting->wait_until(waiting->deadline);
+    const bool is_late = !waiting->wait_until(until);
     if (is_late) {
         to->cancel(*waiting);
     }

@@ -118,6 +118,10 @@ time_point client_core::deadline(duration timeout) const noexcept {
                  timeout > duration::zero() ? timeout : options_->command_timeout);
 }
 
+time_point client_core::blocking_deadline(duration timeout) const noexcept {
+    return after(clock::precise().now(), timeout > duration::zero() ? timeout : options_->command_timeout);
+}
+
 client_stats client_core::stats() const {
     client_stats sum;
     for (const auto& each : shared_) {

@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <string>
 
+#include "core/sequence.hpp"
 #include "levee/core/clock.hpp"
 #include "levee/redis/detail/request.hpp"
-#include "redis/sequence.hpp"
 
 namespace levee::redis::detail {
 
@@ -123,8 +123,8 @@ private:
 
     rules rules_;
     phase phase_ = phase::connecting;
-    sequence<request*> queue_{};  // null: abandoned
-    sequence<entry> sent_{};
+    levee::detail::sequence<request*> queue_{};  // null: abandoned
+    levee::detail::sequence<entry> sent_{};
     std::size_t queued_ = 0;  // of queue_, abandoned ones not counted
     std::size_t queued_bytes_ = 0;
     time_point earliest_ = (time_point::max)();

@@ -89,7 +89,8 @@ asio::awaitable<void> connection::connect_until_done() {
         std::shared_ptr<link> made;
         failure why;
         try {
-            made = co_await establish(*options_, tls_.get(), *scheduler_);
+            auto work = establish(*options_, tls_.get(), scheduler_);
+            made = co_await std::move(work);
         } catch (const std::system_error& e) {
             why = why_not_connected(e);
         }

@@ -1,8 +1,5 @@
 #include "redis/establish.hpp"
 
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -15,6 +12,7 @@
 #include <string>
 #include <utility>
 
+#include "async/deadline_guard.hpp"
 #include "levee/redis/error.hpp"
 
 namespace levee::redis::detail {
@@ -23,45 +21,6 @@ namespace {
 namespace asio = boost::asio;
 using socket_type = asio::generic::stream_protocol::socket;
 using wait_type = asio::posix::descriptor_base;
-
-/// Calls what it was told to if it lives until a deadline. On one strand with what it watches.
-class deadline_guard {
-public:
-    deadline_guard(asio::any_io_executor executor, async::scheduler& time, time_point until,
-                   std::function<void()> stop)
-        : shared_(std::make_shared<shared>()) {
-        shared_->stop = std::move(stop);
-        auto slot = shared_->cancel.slot();
-        asio::co_spawn(executor, wait(time, until, shared_),
-                       asio::bind_cancellation_slot(slot, [](const std::exception_ptr&) {}));
-    }
-    ~deadline_guard() {
-        shared_->is_over = true;
-        shared_->cancel.emit(asio::cancellation_type::terminal);
-    }
-    deadline_guard(const deadline_guard&) = delete;
-    deadline_guard& operator=(const deadline_guard&) = delete;
-
-    [[nodiscard]] bool has_passed() const noexcept { return shared_->has_passed; }
-
-private:
-    struct shared {
-        std::function<void()> stop{};
-        asio::cancellation_signal cancel{};
-        bool is_over = false;
-        bool has_passed = false;
-    };
-
-    static asio::awaitable<void> wait(async::scheduler& time, time_point until, std::shared_ptr<shared> own) {
-        co_await time.sleep_until(until);
-        if (!own->is_over) {
-            own->has_passed = true;
-            own->stop();
-        }
-    }
-
-    std::shared_ptr<shared> shared_;
-};
 
 asio::awaitable<socket_type> connect_tcp(const client_options& options, std::function<void()>& stop) {
     using asio::ip::tcp;
@@ -211,11 +170,11 @@ pipeline greeting(const client_options& options) {
 }
 
 asio::awaitable<std::shared_ptr<link>> establish(const client_options& options, const tls_context* tls,
-                                                 async::scheduler& time) {
+                                                 std::shared_ptr<async::scheduler> time) {
     const auto executor = co_await asio::this_coro::executor;
     std::function<void()> stop;  // closes whatever is being waited for now
-    const time_point until = after(time.now(), options.connect_timeout);
-    const deadline_guard guard(executor, time, until, [&stop] {
+    const time_point until = after(time->now(), options.connect_timeout);
+    const async::deadline_guard guard(executor, std::move(time), until, [&stop] {
         if (stop) {
             stop();
         }

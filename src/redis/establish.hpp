@@ -16,7 +16,7 @@ namespace levee::redis::detail {
 /// and the like as it answers.
 [[nodiscard]] boost::asio::awaitable<std::shared_ptr<link>> establish(const client_options& options,
                                                                       const tls_context* tls,
-                                                                      async::scheduler& time);
+                                                                      std::shared_ptr<async::scheduler> time);
 
 /// What is sent first on a new connection; empty: nothing.
 [[nodiscard]] pipeline greeting(const client_options& options);

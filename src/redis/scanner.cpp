@@ -50,7 +50,7 @@ std::optional<std::vector<std::string>> scanner::next() {
     if (is_over_) {
         return std::nullopt;
     }
-    return detail::call(*core_->pick(), question(), core_->deadline({}), to_batch{this});
+    return detail::call(*core_->pick(), question(), core_->blocking_deadline({}), to_batch{this});
 }
 
 }  // namespace levee::redis

@@ -119,6 +119,9 @@ public:
 
 private:
     [[nodiscard]] time_point deadline() const noexcept { return connections_->deadline({}); }
+    [[nodiscard]] time_point blocking_deadline() const noexcept {
+        return connections_->blocking_deadline({});
+    }
     template <class From>
     [[nodiscard]] raw_answer send(From from, time_point until);
     template <class From>

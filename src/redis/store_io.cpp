@@ -80,7 +80,7 @@ void store_core::check(const reply& answer) {
 
 reply store_core::ask(const store_call& call) {
     const time_point asked = clock::precise().now();
-    const time_point until = deadline();
+    const time_point until = blocking_deadline();
     reply answer = send(call.by_name(), until).one;
     if (is_no_script(answer)) {
         answer = send(call.in_full(), until).one;
@@ -115,7 +115,7 @@ void store_core::abandon(const std::string& key, std::uint64_t token, duration l
 }
 
 std::vector<reply> store_core::ask_all(pipeline all) {
-    auto answers = send(std::move(all), deadline()).parts;
+    auto answers = send(std::move(all), blocking_deadline()).parts;
     for (const reply& each : answers) {
         check(each);
     }
@@ -135,10 +135,10 @@ asio::awaitable<std::vector<reply>> store_core::async_ask_all(std::shared_ptr<st
 // The first part is the time, if it was asked for.
 raw_answer store_core::ask_read(const read_plan& plan) {
     if (plan.one) {
-        return send(*plan.one, deadline());
+        return send(*plan.one, blocking_deadline());
     }
     const time_point asked = clock::precise().now();
-    raw_answer answer = send(plan.many, deadline());
+    raw_answer answer = send(plan.many, blocking_deadline());
     if (plan.has_time) {
         static_cast<void>(learn_time(asked, answer.parts.at(0)));
     }
@@ -204,7 +204,7 @@ void store_core::ask_time() {
     }
     const time_point asked = clock::precise().now();
     command time("TIME");
-    const raw_answer answer = send(std::move(time.idempotent()), deadline());
+    const raw_answer answer = send(std::move(time.idempotent()), blocking_deadline());
     if (!learn_time(asked, answer.one)) {
         check(answer.one);
     }
@@ -260,7 +260,7 @@ void store_core::judge_probe(time_point asked, const std::vector<reply>& answers
 
 void store_core::probe() {
     const time_point asked = clock::precise().now();
-    judge_probe(asked, send(probing(), deadline()).parts);
+    judge_probe(asked, send(probing(), blocking_deadline()).parts);
 }
 
 asio::awaitable<void> store_core::async_probe(std::shared_ptr<store_core> self) {

@@ -108,7 +108,8 @@ asio::awaitable<void> subscription::run() {
     while (!is_over()) {
         std::shared_ptr<link> made;
         try {
-            made = co_await establish(*options_, tls_.get(), *options_->scheduler);
+            auto work = establish(*options_, tls_.get(), options_->scheduler);
+            made = co_await std::move(work);
         } catch (const std::system_error&) {
             made = nullptr;  // tried again below
         }

@@ -7,6 +7,7 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 #include <future>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "levee/async/runtime.hpp"
+#include "postgres/establish.hpp"
 #include "support/postgres_random_operations.hpp"
 #include "support/postgres_server.hpp"
 
@@ -251,6 +253,56 @@ TEST_F(postgres_pool, what_was_done_with_a_connection_is_cleaned_up_or_the_conne
     EXPECT_TRUE(is_clean(third));
 }
 
+TEST_F(postgres_pool, what_was_still_under_way_when_a_connection_came_back_counts_too) {
+    pool db(single());
+    const auto pid = [&] { return db.query("SELECT pg_backend_pid()").value<int>(); };
+    for (const char* late : {"PREPARE late AS SELECT 1", "LOAD 'plpgsql'"}) {
+        const int first = pid();
+        std::future<result> slow, left;
+        db.with_connection([&](connection& one) {
+            slow = one.async_query(statement("SELECT pg_sleep(0.05)"), use_future);
+            left = one.async_query(statement(late), use_future);
+        });
+        left.get();
+        EXPECT_NE(pid(), first) << late;
+        EXPECT_EQ(
+            db.query("SELECT count(*) FROM pg_prepared_statements WHERE name = 'late'").value<std::int64_t>(),
+            0);
+    }
+}
+
+TEST_F(postgres_pool, nobody_hears_what_was_told_to_the_last_user) {
+    pool db(single());
+    connection other(options().connection);
+    connection witness(options().connection);
+    witness.listen("gossip");
+    const auto expect_silence = [&] {
+        db.with_connection([](connection& one) {
+            one.query("SELECT 1");
+            EXPECT_EQ(code_of([&] { one.wait_notification(10ms); }), levee::errc::timeout);
+            one.listen("news");
+            one.notify("news", "fresh");
+            EXPECT_EQ(one.wait_notification(20s).payload, "fresh");
+        });
+    };
+    for (int round = 0; round < 5; ++round) {
+        db.with_connection([&](connection& one) {
+            one.listen("gossip");
+            other.notify("gossip", "stale");
+            static_cast<void>(witness.wait_notification(20s));  // so it has been sent here, too, and not read
+        });
+        expect_silence();
+        std::future<result> left;
+        db.with_connection([&](connection& one) {
+            one.listen("gossip");
+            left =
+                one.async_query(statement("SELECT pg_notify('gossip', 'late'), pg_sleep(0.02)"), use_future);
+        });
+        expect_silence();
+        static_cast<void>(witness.wait_notification(20s));
+    }
+}
+
 TEST_F(postgres_pool, never_cleans_nothing_and_still_closes_what_is_in_a_transaction) {
     auto chosen = single();
     chosen.reset_on_return = reset_policy::never;
@@ -299,18 +351,73 @@ TEST_F(postgres_pool, many_callers_share_few_connections) {
     }
 }
 
-TEST_F(postgres_pool, a_cancelled_caller_does_not_harm_those_who_share_its_connection) {
-    auto chosen = options();
-    chosen.connection.cancel_timeout = 30s;  // a machine under load is slow to stop a statement
-    chosen.connection.statement_timeout = 60s;
+/// Until the connection that asynchronous callers share is up: it is another one than a thread is lent.
+bool is_shared(pool& db) {
+    const statement who("SELECT pg_backend_pid()");
+    return tests::poll_until(
+        [&] { return db.query(who).value<int>() != db.async_query(who, use_future).get().value<int>(); },
+        20s);
+}
+
+TEST_F(postgres_pool, callers_who_share_a_connection_hear_why_their_statement_cannot_be_prepared) {
+    auto chosen = single();
     chosen.multiplexed = 1;
     pool db(chosen);
-    ASSERT_TRUE(tests::poll_until(
-        [&] {
-            return db.async_query(statement("SELECT 1"), use_future).get().size() == 1 &&
-                   db.stats().in_use == 0;
-        },
-        10s));
+    ASSERT_TRUE(is_shared(db));
+    std::vector<std::future<result>> all;
+    for (int round = 0; round < 10; ++round) {
+        for (int i = 0; i < 32; ++i) {
+            all.push_back(db.async_query(statement("SELECT nothing FROM nowhere"), use_future));
+        }
+        for (auto& each : std::exchange(all, {})) {
+            EXPECT_EQ(code_of([&] { each.get(); }), sqlstate::undefined_table);
+        }
+    }
+}
+
+/// A session as those that callers share.
+std::shared_ptr<detail::session> share(const connection_options& chosen) {
+    auto config = std::make_shared<const detail::session_config>(chosen);
+    const time_point until = clock::precise().now() + 20s;
+    auto work = detail::establish(config, until, true, std::nullopt);
+    return asio::co_spawn(asio::make_strand(chosen.executor), std::move(work), use_future).get();
+}
+
+TEST_F(postgres_pool, a_shared_connection_on_which_something_was_left_behind_is_given_up) {
+    const auto ask = [](detail::session& to, const char* sql) {
+        static_cast<void>(detail::ask(to, statement(sql), clock::precise().now() + 20s));
+    };
+    for (const char* leaving :
+         {"SET search_path = x", "LISTEN gossip", "PREPARE mine AS SELECT 1", "SELECT pg_advisory_lock(9)"}) {
+        const auto shared = share(options().connection);
+        ask(*shared, "SELECT 1");
+        EXPECT_TRUE(shared->is_fit());
+        ask(*shared, leaving);
+        EXPECT_FALSE(shared->is_fit()) << leaving;
+        shared->close();
+    }
+    // A comment within a comment, and one that a carriage return ends, hide what the statement is.
+    auto chosen = single();
+    chosen.multiplexed = 1;
+    pool db(chosen);
+    for (const char* hidden :
+         {"/* /* */ SELECT */ SET search_path = hidden", "-- \rPREPARE hidden AS\nSELECT 1"}) {
+        ASSERT_TRUE(is_shared(db));
+        db.async_query(statement(hidden), use_future).get();
+        const statement left(
+            "SELECT current_setting('search_path') || (SELECT count(*) FROM pg_prepared_statements WHERE "
+            "name = "
+            "'hidden')");
+        EXPECT_EQ(db.async_query(left, use_future).get().value<std::string>(), "\"$user\", public0")
+            << hidden;
+    }
+}
+
+TEST_F(postgres_pool, a_cancelled_caller_does_not_harm_those_who_share_its_connection) {
+    auto chosen = options();
+    chosen.multiplexed = 1;
+    pool db(chosen);
+    ASSERT_TRUE(is_shared(db));
     for (int round = 0; round < 20; ++round) {
         std::vector<std::future<result>> others;
         auto slow = db.async_query(statement("SELECT pg_sleep(600) FROM generate_series(1, 2)").within(5ms),

@@ -207,6 +207,28 @@ TEST_F(PostgresTable, leaves_the_equality_of_keys_to_the_server) {
     EXPECT_EQ((load<std::string, std::string>(by_number, {"1.5", "2"})[0].value), "other");
 }
 
+TEST_F(PostgresTable, takes_a_row_without_a_version_for_the_oldest) {
+    server_->execute(
+        "CREATE TABLE imported (key text PRIMARY KEY, value text, version bigint);"
+        "INSERT INTO imported SELECT key, 'old' FROM unnest(ARRAY['a', 'b', 'c', 'd', 'e']) AS key");
+    table_source<std::string, std::string> source(db_, {.table = "imported", .version_column = "version"});
+    const auto found = load<std::string, std::string>(source, {"a", "b"});
+    EXPECT_EQ(found[0].value, "old");
+    EXPECT_EQ(found[0].version, 0U);
+    auto report = source.store({{.key = "a", .value = "counted"}});
+    EXPECT_EQ(report[0].version, 1U);
+    report = source.store({{.key = "b", .value = "given", .version = 5}, {.key = "c", .version = 6}});
+    EXPECT_EQ(report[0].version, 5U);
+    EXPECT_EQ(report[1].version, 6U);
+    report = source.store({{.key = "d"}});
+    EXPECT_EQ(report[0].version, 0U);
+    report = source.store({{.key = "d", .value = "again"}, {.key = "e"}});
+    EXPECT_EQ(report[0].version, 1U);
+    EXPECT_EQ(value_of(source, std::string("b")), "given");
+    EXPECT_EQ(value_of(source, std::string("c")), std::nullopt);
+    EXPECT_EQ(value_of(source, std::string("e")), std::nullopt);
+}
+
 TEST_F(PostgresTable, keeps_the_newest_of_versions) {
     server_->execute("CREATE TABLE versioned (key text PRIMARY KEY, value text, version bigint)");
     table_source<std::string, std::string> source(db_, {.table = "versioned", .version_column = "version"});

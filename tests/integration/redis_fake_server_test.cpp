@@ -22,6 +22,7 @@
 #include "levee/redis/subscriber.hpp"
 #include "support/fake_redis.hpp"
 #include "support/redis_server.hpp"
+#include "support/standing_time.hpp"
 
 namespace levee::redis {
 namespace {
@@ -67,6 +68,22 @@ TEST(redis_client, reads_a_reply_that_comes_byte_by_byte) {
     setup s(server.port(), {.command_timeout = 10s});
     EXPECT_EQ(s.db.get("a"), "value");
     EXPECT_EQ(s.db.async_get("a", asio::use_future).get(), "value");
+}
+
+TEST(redis_client, keeps_real_time_for_threads_whatever_the_scheduler_has) {
+    fake_redis server([](fake_session& peer) {
+        if (peer.greet()) {
+            while (!peer.command().empty()) {
+                peer.say(bulk("value"));
+            }
+        }
+    });
+    runtime rt(1, 1);
+    client_options options{.port = server.port(), .executor = rt.get_executor(), .command_timeout = 10s};
+    options.scheduler = std::make_shared<tests::standing_time>(rt.get_executor());
+    client db(options);
+    EXPECT_EQ(db.get("a"), "value");
+    EXPECT_EQ(db.execute("ECHO", "b").text(), "value");
 }
 
 // A reply cut anywhere, by a close and by a reset: the command fails, never with half a value, and the next

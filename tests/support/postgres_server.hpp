@@ -154,6 +154,8 @@ public:
 
     /// As `kill -STOP` of all its processes: connections stay open and nothing answers.
     void pause() { static_cast<void>(signal_all(SIGSTOP)); }
+    /// As `kill -STOP` of the process that accepts connections: those that stand are served, new ones wait.
+    void pause_newcomers() const { ::kill(pid_, SIGSTOP); }
     void resume() { static_cast<void>(signal_all(SIGCONT)); }
 
     /// Makes a standby a primary; returns when it is one.

@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <list>
 #include <mutex>
 #include <stdexcept>
@@ -83,6 +84,13 @@ public:
             delay_ = by;
         }
         wake();
+    }
+
+    /// Told of each piece that the server says from now on, before it passes, and may change it. On the
+    /// proxy's thread.
+    void on_answers(std::function<void(std::string&)> change) {
+        const std::lock_guard lock(mutex_);
+        change_ = std::move(change);
     }
 
     /// As in the beginning: it works, without a delay; what was kept back passes first.
@@ -225,11 +233,11 @@ private:
     }
 
     bool move(const link& each, end& from, end& to) {
-        return !passes_from(each, &from) || (take(from, to) && give(to, from));
+        return !passes_from(each, &from) || (take(from, to, &from == &each.server) && give(to, from));
     }
 
     /// Reads what `from` sent.
-    bool take(end& from, end& to) {
+    bool take(end& from, end& to, bool is_answer) {
         char buffer[65'536];
         while (!from.is_shut) {
             const ssize_t size = ::recv(from.socket, buffer, sizeof buffer, 0);
@@ -238,8 +246,11 @@ private:
             } else if (size < 0) {
                 return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
             } else {
-                to.to_it.push_back(
-                    {clock::now() + delay_, std::string(buffer, static_cast<std::size_t>(size))});
+                std::string bytes(buffer, static_cast<std::size_t>(size));
+                if (is_answer && change_) {
+                    change_(bytes);
+                }
+                to.to_it.push_back({clock::now() + delay_, std::move(bytes)});
             }
         }
         return true;
@@ -272,6 +283,7 @@ private:
     std::list<link> links_;
     proxy_mode mode_ = proxy_mode::works;
     bool is_ending_ = false;
+    std::function<void(std::string&)> change_;
     std::chrono::milliseconds delay_{};
     std::thread thread_;
 };

@@ -41,7 +41,9 @@ using connection_facts = detail::session_facts;
 /// Deadlines: each call ends by its own. One that ends by deadline or cancellation before its answer has the
 /// server cancel the statement (pg_cancel_backend, over another connection that is made for it), and its
 /// answer is dropped, never given to another; meanwhile nothing further is sent. If the server does not stop
-/// within `cancel_timeout`, the connection is closed.
+/// within `cancel_timeout`, the connection is closed. Through a pooler (PgBouncer, …) no statement is
+/// cancelled, as nobody can tell which process has it: one that was given up has `cancel_timeout` to end by
+/// itself.
 ///
 /// There is no way back from a connection that broke, or was closed: use a `pool`.
 ///
@@ -91,7 +93,10 @@ public:
     result query(std::string_view sql, const T&... values) {
         return query(statement(sql, values...));
     }
-    result query(statement what) { return detail::ask(*session_, std::move(what), deadline(what.timeout)); }
+    result query(statement what) {
+        const time_point until = blocking_deadline(what.timeout);
+        return detail::ask(*session_, std::move(what), until);
+    }
     /// void(std::exception_ptr, result)
     template <class Token>
     auto async_query(statement what, Token&& token) {
@@ -184,6 +189,9 @@ private:
     [[nodiscard]] time_point deadline(duration timeout) const {
         return after(session_->now(),
                      timeout > duration::zero() ? timeout : session_->options().statement_timeout);
+    }
+    [[nodiscard]] time_point blocking_deadline(duration timeout) const {
+        return detail::blocking_deadline(timeout, session_->options().statement_timeout);
     }
     [[nodiscard]] detail::question asked_of(statement what) const {
         detail::question asked;

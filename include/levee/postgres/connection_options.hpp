@@ -30,7 +30,8 @@ enum class server_role : std::uint8_t {
 /// variables (PGHOST, PGUSER, …), `~/.pgpass` and its defaults.
 struct connection_options {
     /// "postgresql://user@db1,db2:5433/shop?sslmode=verify-full" or "host=db1,db2 dbname=shop": all of
-    /// libpq's words, several hosts and TLS included. It may hold a password; it is never part of a message.
+    /// libpq's words, several hosts and TLS included, but for `service`: that is left to the environment
+    /// variable PGSERVICE. It may hold a password; it is never part of a message.
     std::string uri{};
 
     // These, when not empty, replace what `uri` says.

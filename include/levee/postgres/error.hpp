@@ -131,7 +131,8 @@ struct server_message {
 /// The server refused a statement.
 ///
 /// `code()` is its SQLSTATE in `sqlstate_category()`; `what()` is
-/// `<statement, shortened>: <message> [<detail>] (SQLSTATE 23505, at character 12)`.
+/// `<statement, shortened>: <message> [<detail>] [hint: <hint>] at character 12: SQLSTATE 23505`, without
+/// what the server did not say.
 ///
 /// The statement is shown without what stands between its quotes, and not at all when it speaks of a
 /// password; quoted words of such a statement are taken out of the server's sentences too. Parameters are

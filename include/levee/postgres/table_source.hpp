@@ -47,7 +47,7 @@ namespace levee::postgres {
 /// With a `version_column`, loads tell the row's version. A write with a version changes a row of a lower
 /// version only, and gives it its own; what came too late is left out, and its write_result::version is 0. A
 /// write without one counts the row's version up by one, from 1; the result tells it. Rows that are gone have
-/// no version: an older write may bring them back.
+/// no version: an older write may bring them back. A NULL version is 0.
 ///
 /// Thread safety: safe; destroy it after every call has returned.
 /// Errors: those of `pool::query`. The constructor asks the server (so it must not run on a thread of the

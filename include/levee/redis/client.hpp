@@ -256,7 +256,7 @@ private:
 
     template <class Convert, class From>
     typename Convert::type call(From from, std::string fallback = {}) {
-        const time_point until = core_->deadline(from.timeout());
+        const time_point until = core_->blocking_deadline(from.timeout());
         return detail::call<Convert>(*core_->pick(), std::move(from), until, {}, std::move(fallback));
     }
 

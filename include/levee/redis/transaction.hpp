@@ -49,8 +49,8 @@ public:
     /// The transaction will be refused if one of these keys is changed from now on.
     template <command_word... Keys>
     void watch(std::string_view key, const Keys&... keys) {
-        detail::call(sink(), command("WATCH", key, keys...), deadline({}), detail::to_watched{&generation_},
-                     {}, generation_);
+        detail::call(sink(), command("WATCH", key, keys...), blocking_deadline({}),
+                     detail::to_watched{&generation_}, {}, generation_);
     }
     /// void(std::exception_ptr, bool): true. It must not be moved or destroyed before that completes.
     template <class Token>
@@ -65,7 +65,8 @@ public:
     }
     reply execute(command one) {
         const duration timeout = one.timeout();
-        return detail::call<detail::to_reply>(sink(), std::move(one), deadline(timeout), {}, {}, generation_);
+        return detail::call<detail::to_reply>(sink(), std::move(one), blocking_deadline(timeout), {}, {},
+                                              generation_);
     }
     /// void(std::exception_ptr, reply)
     template <class Token>
@@ -91,7 +92,8 @@ public:
     std::optional<std::vector<reply>> commit(duration timeout = {}) {
         pipeline all = take_queued();
         const std::uint64_t generation = std::exchange(generation_, 0);
-        return detail::call<detail::to_commit>(sink(), std::move(all), deadline(timeout), {}, {}, generation);
+        return detail::call<detail::to_commit>(sink(), std::move(all), blocking_deadline(timeout), {}, {},
+                                               generation);
     }
     /// void(std::exception_ptr, std::optional<std::vector<reply>>)
     template <class Token>
@@ -108,6 +110,9 @@ private:
 
     [[nodiscard]] detail::request_sink& sink() const { return *connection_->sink(); }
     [[nodiscard]] time_point deadline(duration timeout) const { return core_->deadline(timeout); }
+    [[nodiscard]] time_point blocking_deadline(duration timeout) const {
+        return core_->blocking_deadline(timeout);
+    }
     [[nodiscard]] pipeline take_queued();
     void leave() noexcept;
 

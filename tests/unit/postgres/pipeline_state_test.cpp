@@ -284,6 +284,29 @@ TEST_F(pipeline, expires_what_no_thread_waits_for) {
     EXPECT_EQ(state.earliest_deadline(), b.deadline);
 }
 
+TEST_F(pipeline, a_statement_that_waits_to_be_sent_again_keeps_its_deadline) {
+    a.deadline = time_point(std::chrono::seconds(1));
+    b.deadline = time_point(std::chrono::seconds(3));
+    c.deadline = time_point(std::chrono::seconds(9));
+    ASSERT_TRUE(shared.submit(a) && shared.submit(b) && shared.submit(c));
+    while (shared.next_to_send() != nullptr) {
+    }
+    const auto cause = [](const request&) { return because(levee::errc::timeout); };
+    shared.expire(a.deadline, cause, done);
+    EXPECT_EQ(done.pop(), &a);
+    ASSERT_TRUE(shared.wants_cancel());
+    shared.begin_cancel();
+    ASSERT_TRUE(shared.take(value, done) && shared.take(synced, done));
+    ASSERT_TRUE(shared.take(canceled, done) && shared.take(synced, done));  // b was hit, and is sent again
+    EXPECT_TRUE(done.empty());
+    shared.expire(time_point(std::chrono::seconds(2)), cause, done);
+    EXPECT_EQ(shared.earliest_deadline(), b.deadline);
+    shared.expire(b.deadline, cause, done);  // and may not be yet, while the request to cancel is under way
+    EXPECT_EQ(done.pop(), &b);
+    EXPECT_EQ(done.pop(), nullptr);
+    EXPECT_EQ(shared.earliest_deadline(), c.deadline);
+}
+
 /// A server that executes groups in order; 1e5 random steps, cancels that hit whatever runs.
 TEST_F(pipeline, no_answer_is_ever_paired_with_another_statement_whatever_is_given_up) {
     for (const bool is_shared : {false, true}) {

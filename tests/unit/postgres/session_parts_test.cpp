@@ -33,13 +33,30 @@ TEST(postgres_statement_cache, prepares_a_text_once_for_each_list_of_types) {
 TEST(postgres_statement_cache, the_one_not_used_for_longest_makes_room) {
     statement_cache cache(2);
     const std::string a = cache.find_or_add("a", {}).statement->name;
-    const std::string b = cache.find_or_add("b", {}).statement->name;
+    const auto second = cache.find_or_add("b", {});
+    const std::string b = second.statement->name;
+    cache.prepared(second.statement->number);
     EXPECT_FALSE(cache.find_or_add("a", {}).is_new);
     EXPECT_TRUE(cache.find_or_add("c", {}).is_new);
     EXPECT_EQ(cache.take_dropped(), std::vector<std::string>{b});
     EXPECT_FALSE(cache.find_or_add("a", {}).is_new);
     EXPECT_NE(cache.find_or_add("b", {}).statement->name, b);  // no name is used twice
     EXPECT_EQ(cache.size(), 2U);
+}
+
+TEST(postgres_statement_cache, the_server_is_to_forget_only_what_it_has_said_that_it_knows) {
+    statement_cache cache(1);
+    const std::uint64_t a = cache.find_or_add("a", {}).statement->number;
+    const std::uint64_t b = cache.find_or_add("b", {}).statement->number;
+    const auto c = cache.find_or_add("c", {});
+    EXPECT_FALSE(c.statement->is_ready);
+    EXPECT_FALSE(cache.has_dropped());
+    cache.forget(a);  // refused
+    cache.prepared(b);
+    EXPECT_EQ(cache.take_dropped(), std::vector<std::string>{"levee_2"});
+    cache.prepared(c.statement->number);
+    EXPECT_TRUE(cache.find("c", {})->is_ready);
+    EXPECT_FALSE(cache.has_dropped());
 }
 
 TEST(postgres_statement_cache, keeps_none_if_told_so_and_forgets_what_the_server_does_not_know) {
@@ -64,6 +81,7 @@ TEST(postgres_statement_cache, stays_within_its_bound_and_consistent_at_random) 
         const std::string sql = "SELECT " + std::to_string(chance() % 40);
         const auto found = cache.find_or_add(sql, {});
         EXPECT_EQ(at_server.insert(found.statement->name).second, found.is_new);
+        cache.prepared(found.statement->number);
         if (chance() % 10 == 0) {
             cache.forget(sql, {}, true);
         }
@@ -101,14 +119,15 @@ TEST(postgres_session_traces, words_tell_what_tags_do_not) {
 }
 
 TEST(postgres_session_traces, only_what_reads_or_writes_rows_may_share_a_session) {
-    for (const char* shareable :
-         {"SELECT 1", "  select 1", "/* why */ INSERT INTO t VALUES (1)",
-          "-- x\n WITH a AS (SELECT 1) TABLE a", "(SELECT 1) UNION (SELECT 2)", "UPDATE t SET a = 1"}) {
+    for (const char* shareable : {"SELECT 1", "  select 1", "/* why */ INSERT INTO t VALUES (1)",
+                                  "-- x\n WITH a AS (SELECT 1) TABLE a", "(SELECT 1) UNION (SELECT 2)",
+                                  "UPDATE t SET a = 1", "/* a /* b */ c */ SELECT 1", "-- a\r\nSELECT 1"}) {
         EXPECT_TRUE(is_shareable(shareable)) << shareable;
     }
     for (const char* own :
          {"BEGIN", "SET a = b", "", "LISTEN x", "SELECT pg_advisory_lock(1)", "/* SELECT */ COMMIT",
-          "CREATE TABLE x ()", "DO $$ $$", "EXPLAIN SELECT 1", "/* SELECT"}) {
+          "CREATE TABLE x ()", "DO $$ $$", "EXPLAIN SELECT 1", "/* SELECT", "/* /* */ SELECT */ SET a = b",
+          "/*/* SELECT */ */ /* SELECT */ LISTEN x", "-- \rPREPARE p AS\nSELECT 1", "/* /* */ SELECT"}) {
         EXPECT_FALSE(is_shareable(own)) << own;
     }
 }
@@ -180,6 +199,9 @@ TEST(postgres_options, wrong_ones_name_the_field_and_never_show_the_uri) {
     EXPECT_NE(refused([](auto& o) { o.uri = "host=db"; }).find("blocking_executor"), std::string::npos);
     EXPECT_NE(refused([](auto& o) { o.max_prepared = 70'000; }).find("max_prepared"), std::string::npos);
     EXPECT_NE(refused([](auto& o) { o.settings = {{"a b", "c"}}; }).find("settings"), std::string::npos);
+    const std::string by_service = refused([](auto& o) { o.uri = "host=10.0.0.1 service=shop"; });
+    EXPECT_NE(by_service.find("uri is service=shop"), std::string::npos) << by_service;
+    EXPECT_NE(by_service.find("PGSERVICE"), std::string::npos) << by_service;
     const std::string unreadable = refused([](auto& o) { o.uri = "postgres//u:secret@h"; });
     EXPECT_NE(unreadable.find("uri"), std::string::npos);
     EXPECT_EQ(unreadable.find("secret"), std::string::npos);

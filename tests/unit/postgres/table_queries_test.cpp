@@ -43,8 +43,8 @@ TEST(TableQueries, load_several_key_columns_by_a_join_with_casts_to_their_types)
     EXPECT_EQ(lookup_of(lines()), key_lookup::join);
     EXPECT_EQ(
         load_query(lines(), key_lookup::join),
-        R"(SELECT wanted.n, t."note", t."version" FROM unnest($1::text[]::uuid[], $2::int4[]) WITH ORDINALITY )"
-        R"(AS wanted(k1, k2, n) JOIN lines AS t ON t."order" = wanted.k1 AND t."line" = wanted.k2)");
+        R"(SELECT wanted.n, t."note", coalesce(t."version", 0) FROM unnest($1::text[]::uuid[], $2::int4[]) )"
+        R"(WITH ORDINALITY AS wanted(k1, k2, n) JOIN lines AS t ON t."order" = wanted.k1 AND t."line" = wanted.k2)");
 }
 
 TEST(TableQueries, leave_equality_to_the_server_where_it_is_not_that_of_bytes) {
@@ -79,7 +79,7 @@ TEST(TableQueries, write_newer_versions_only) {
         R"($4::int8[]) WITH ORDINALITY AS given(k1, k2, v1, version, n) ORDER BY k1, k2, version DESC, n DESC), )"
         R"(written AS (INSERT INTO lines AS t ("order", "line", "note", "version") SELECT k1, k2, v1, version )"
         R"(FROM new ON CONFLICT ("order", "line") DO UPDATE SET "note" = EXCLUDED."note", )"
-        R"("version" = EXCLUDED."version" WHERE t."version" < EXCLUDED."version" )"
+        R"("version" = EXCLUDED."version" WHERE coalesce(t."version", 0) < EXCLUDED."version" )"
         R"(RETURNING t."order" AS k1, t."line" AS k2, t."version" AS version) )"
         R"(SELECT new.n, written.version FROM written JOIN new USING (k1, k2))");
 }

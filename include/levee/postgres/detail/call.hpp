@@ -11,6 +11,7 @@
 #include <memory>
 #include <utility>
 
+#include "levee/core/clock.hpp"
 #include "levee/postgres/connection_options.hpp"
 #include "levee/postgres/detail/session_access.hpp"
 #include "levee/postgres/statement.hpp"
@@ -20,6 +21,12 @@ class connection;
 }
 
 namespace levee::postgres::detail {
+
+/// When a call that blocks its thread ends. By the exact steady clock, which the waits of threads keep,
+/// whatever the scheduler of asynchronous callers has for time. `timeout` zero: `otherwise`.
+[[nodiscard]] inline time_point blocking_deadline(duration timeout, duration otherwise) noexcept {
+    return after(clock::precise().now(), timeout > duration::zero() ? timeout : otherwise);
+}
 
 /// Executes it on the calling thread.
 result ask(session_access& to, statement what, time_point until);

@@ -54,6 +54,9 @@ public:
 
     /// Zero: the client's own timeout.
     [[nodiscard]] time_point deadline(duration timeout) const noexcept;
+    /// Of a call that blocks its thread: by the exact steady clock, which the waits of threads keep, whatever
+    /// the scheduler has for time.
+    [[nodiscard]] time_point blocking_deadline(duration timeout) const noexcept;
 
     /// Made when first asked for: a pool keeps its executor busy.
     [[nodiscard]] connection_pool<exclusive_connection>& exclusive();

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-namespace levee::redis::detail {
+namespace levee::detail {
 
 /// Elements are numbered from 0 as they are pushed, for ever; those between `first` and `last` are there.
 template <class T>
@@ -41,4 +41,4 @@ private:
     std::uint64_t last_ = 0;
 };
 
-}  // namespace levee::redis::detail
+}  // namespace levee::detail

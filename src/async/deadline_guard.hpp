@@ -12,13 +12,13 @@
 
 #include "levee/async/scheduler.hpp"
 
-namespace levee::postgres::detail {
+namespace levee::async {
 
 /// Calls what it was told to if it lives until a deadline. On one strand with what it watches.
 class deadline_guard {
 public:
-    deadline_guard(boost::asio::any_io_executor executor, std::shared_ptr<async::scheduler> time,
-                   time_point until, std::function<void()> stop)
+    deadline_guard(boost::asio::any_io_executor executor, std::shared_ptr<scheduler> time, time_point until,
+                   std::function<void()> stop)
         : shared_(std::make_shared<shared>()) {
         shared_->stop = std::move(stop);
         auto slot = shared_->cancel.slot();
@@ -45,7 +45,7 @@ private:
         bool has_passed = false;
     };
 
-    static boost::asio::awaitable<void> wait(std::shared_ptr<async::scheduler> time, time_point until,
+    static boost::asio::awaitable<void> wait(std::shared_ptr<scheduler> time, time_point until,
                                              std::shared_ptr<shared> own) {
         co_await time->sleep_until(until);
         if (!own->is_over) {
@@ -57,4 +57,4 @@ private:
     std::shared_ptr<shared> shared_;
 };
 
-}  // namespace levee::postgres::detail
+}  // namespace levee::async
