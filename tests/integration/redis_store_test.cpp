@@ -20,8 +20,12 @@
 #include "levee/redis/error.hpp"
 #include "levee/testing/chaos_store.hpp"
 #include "levee/testing/remote_store_contract.hpp"
+#include "support/code_of.hpp"
 #include "support/fake_redis.hpp"
+#include "support/polling.hpp"
+#include "support/redis_fixture.hpp"
 #include "support/redis_server.hpp"
+#include "support/tcp_proxy.hpp"
 
 namespace levee::redis {
 namespace {
@@ -30,6 +34,8 @@ namespace asio = boost::asio;
 using namespace std::chrono_literals;
 using levee::testing::remote_store_contract;
 using levee::testing::remote_store_under_test;
+using tests::code_of;
+using tests::comes_true;
 using tests::redis_server;
 
 remote_entry entry_of(std::string_view text, duration fresh, duration stale = {}) {
@@ -88,35 +94,8 @@ private:
     std::shared_ptr<remote_store> inner_;
 };
 
-bool comes_true(const std::function<bool()>& is_so, duration within = 20s) {
-    const time_point until = after(clock::precise().now(), within);
-    while (!is_so()) {
-        if (clock::precise().now() >= until) {
-            return false;
-        }
-        std::this_thread::sleep_for(1ms);
-    }
-    return true;
-}
-
-class redis_store : public ::testing::Test {
+class redis_store : public tests::redis_fixture {
 protected:
-    void SetUp() override {
-        if (!redis_server::is_installed()) {
-            GTEST_SKIP() << "no redis-server";
-        }
-    }
-
-    redis_server& server(std::vector<std::string> arguments = {}) {
-        if (server_ == nullptr) {
-            server_ = std::make_unique<redis_server>(std::move(arguments));
-        }
-        return *server_;
-    }
-    std::shared_ptr<client> connect(duration timeout = 20s) {
-        return std::make_shared<client>(client_options{
-            .port = server().port(), .executor = rt_.get_executor(), .command_timeout = timeout});
-    }
     std::shared_ptr<store> make(const store_options& options = {}) {
         return std::make_shared<store>(connect(), options);
     }
@@ -127,7 +106,6 @@ protected:
         const remote_store_under_test subject{
             .store = with,
             .pass = [](duration time) { std::this_thread::sleep_for(time + 2ms); },
-            .unit = 40ms,
             .lose_data = std::move(lose_data)};
         for (const auto& rule : remote_store_contract()) {
             if (!has_leases && !holds_without_leases(rule.name)) {
@@ -146,9 +124,6 @@ protected:
         }
         return false;
     }
-
-    levee::runtime rt_{2, 2};
-    std::unique_ptr<redis_server> server_;
 };
 
 TEST_F(redis_store, meets_the_contract) {
@@ -501,14 +476,6 @@ TEST_F(redis_store, compresses_what_is_large) {
 }
 
 TEST_F(redis_store, says_timeout_connection_lost_or_unavailable) {
-    const auto code_of = [](const auto& call) {
-        try {
-            call();
-        } catch (const levee::error& e) {
-            return e.code();
-        }
-        return std::error_code();
-    };
     const auto with = std::make_shared<store>(connect(100ms));
     const auto put = [&] { with->put("k", entry_of("v", 50s)); };
     const auto get = [&] { static_cast<void>(with->get({"k"})); };
@@ -518,12 +485,16 @@ TEST_F(redis_store, says_timeout_connection_lost_or_unavailable) {
     EXPECT_EQ(code_of(get), levee::errc::timeout);
     server().resume();
     EXPECT_TRUE(comes_true([&] { return !code_of(get); }));
-    server().pause();
-    std::jthread killer([&] {
-        std::this_thread::sleep_for(20ms);
+    tests::tcp_proxy wire(server().port());
+    const auto held = std::make_shared<store>(connect(20s, wire.port()));
+    held->put("k", entry_of("v", 50s));  // it knows its scripts
+    wire.set(tests::proxy_mode::holds_answers);
+    std::jthread killer([&, root = connect()] {
+        EXPECT_TRUE(comes_true([&] { return root->exists("sent"); }));
         server().kill();
     });
-    EXPECT_EQ(code_of(put), errc::connection_lost) << "sent, and the outcome is not known";
+    EXPECT_EQ(code_of([&] { held->put("sent", entry_of("v", 50s)); }), errc::connection_lost)
+        << "sent, and the outcome is not known";
     killer.join();
     const auto impatient = std::make_shared<store>(
         std::make_shared<client>(client_options{.port = server().port(),
