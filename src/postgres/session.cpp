@@ -73,7 +73,9 @@ session::session(std::shared_ptr<const session_config> config, std::unique_ptr<l
     PQenterPipelineMode(link_->get());
 }
 
-session::~session() = default;
+session::~session() {
+    gate_->shut();
+}
 
 // Asking.
 
@@ -124,7 +126,7 @@ bool session::accept_locked(request& one, errands& then) {
             return false;
         }
         if (cache_.has_dropped()) {
-            forget_dropped_locked();
+            forget_dropped_locked(then);
         }
         if (!state_.submit(one)) {
             return false;
@@ -132,18 +134,18 @@ bool session::accept_locked(request& one, errands& then) {
     }
     static_cast<void>(then);
     if (!one.is_blocking) {
-        watch_until_locked(one.deadline);
+        watch_until_locked(one.deadline, then);
     }
     return true;
 }
 
-void session::forget_dropped_locked() {
+void session::forget_dropped_locked(errands& then) {
     if (state_.status() == transaction_status::failed ||
         state_.copying() != pipeline_state::copy_phase::none) {
         return;
     }
     const time_point until = after(now(), config_->options.statement_timeout);
-    watch_until_locked(until);
+    watch_until_locked(until, then);
     for (std::string& each : cache_.take_dropped()) {
         auto made = std::make_unique<deallocation>(weak_from_this(), std::move(each), until);
         if (state_.submit(*made)) {
@@ -284,7 +286,15 @@ void session::cancel(request& one) noexcept {
             then.done.push(one);
         }
     }
-    run(then);
+    // Not `run`: this is under the gate's mutex, and a will that is not even posted would be executed here.
+    if (then.watches) {
+        asio::post(strand_, [weak = weak_from_this()] {
+            if (const auto self = weak.lock()) {
+                self->begin_watching(last_will(weak));
+            }
+        });
+    }
+    then.done.finish_all();
 }
 
 /// Something was given up, or answered: is the server to be asked to cancel?
@@ -304,7 +314,7 @@ void session::after_change_locked(errands& then) {
         drained_number_ = state_.first_unanswered();
         cancel_again_at_ = (time_point::max)();
         drained_until_ = after(now(), config_->options.cancel_timeout);
-        watch_until_locked(drained_until_);
+        watch_until_locked(drained_until_, then);
     }
     if (state_.wants_cancel() && config_->cancels != nullptr && served_by_) {
         state_.begin_cancel();
@@ -326,7 +336,7 @@ void session::cancel_ended(bool was_asked) noexcept {
                 after_change_locked(then);
                 if (was_asked && state_.is_worth_cancelling() && !state_.is_cancelling()) {
                     cancel_again_at_ = after(now(), config_->options.cancel_timeout / 16);
-                    watch_until_locked(cancel_again_at_);
+                    watch_until_locked(cancel_again_at_, then);
                 }
             }
         }
@@ -337,6 +347,13 @@ void session::cancel_ended(bool was_asked) noexcept {
 // What is done without the lock.
 
 void session::run(errands& then) noexcept {
+    if (std::exchange(then.watches, false)) {
+        asio::post(strand_, [will = last_will(weak_from_this())]() mutable {
+            if (const auto self = will.of().lock()) {
+                self->begin_watching(std::move(will));
+            }
+        });
+    }
     then.done.finish_all();
     for (const server_message& each : then.notices) {
         try {

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "levee/postgres/detail/blocking_request.hpp"
@@ -48,6 +49,7 @@ public:
     void submit(request& one) override;
     void cancel(request& one) noexcept override;
     void close() noexcept override;
+    [[nodiscard]] const std::shared_ptr<cancel_gate>& gate() const noexcept override { return gate_; }
     [[nodiscard]] session_facts facts() const override;
     [[nodiscard]] bool looks_alive() noexcept override;
     [[nodiscard]] return_verdict come_back(reset_policy policy) noexcept override;
@@ -65,6 +67,25 @@ public:
     [[nodiscard]] bool is_fit() const noexcept { return is_fit_.load(std::memory_order_relaxed); }
 
 private:
+    /// Part of a handler that will run unless its executor is destroyed before: then all requests end, as
+    /// what waits for them may be what keeps this session.
+    class last_will {
+    public:
+        explicit last_will(std::weak_ptr<session> of) noexcept : of_(std::move(of)) {}
+        last_will(last_will&&) noexcept = default;
+        last_will& operator=(last_will&&) = delete;
+        ~last_will() {
+            if (const auto left = of_.lock()) {
+                left->close();
+            }
+        }
+        [[nodiscard]] const std::weak_ptr<session>& of() const noexcept { return of_; }
+        void revoke() noexcept { of_.reset(); }
+
+    private:
+        std::weak_ptr<session> of_;
+    };
+
     class reset_request;
     class deallocation;
     enum class reader_kind : std::uint8_t { nobody, thread, executor };
@@ -73,6 +94,7 @@ private:
     struct errands {
         finished_list done{};
         std::vector<server_message> notices{};
+        bool watches = false;
     };
 
     // With the mutex held.
@@ -81,7 +103,7 @@ private:
     void condemn_locked(bool is_condemned) noexcept;
     [[nodiscard]] bool send_locked(request& one);
     [[nodiscard]] bool send_statement_locked(request& one);
-    void forget_dropped_locked();
+    void forget_dropped_locked(errands& then);
     void read_locked(errands& then);
     void take_results_locked(errands& then);
     void take_result_locked(pg_result came, errands& then);
@@ -97,7 +119,7 @@ private:
     void note_load_locked() noexcept;
     void read_as_executor_locked();
     void write_as_executor_locked();
-    void watch_until_locked(time_point when);
+    void watch_until_locked(time_point when, errands& then) noexcept;
     [[nodiscard]] bool is_on_locked(const char* parameter) const noexcept;
     [[nodiscard]] bool matches_role_locked() const noexcept;
     [[nodiscard]] bool owes_anybody_locked() const noexcept {
@@ -111,10 +133,11 @@ private:
     void on_readable();
     void on_writable();
     void on_pump();
-    void begin_watching();
-    static boost::asio::awaitable<void> watch(std::weak_ptr<session> weak,
-                                              std::shared_ptr<async::scheduler> time,
+    void begin_watching(last_will will);
+    static boost::asio::awaitable<void> watch(last_will will, std::shared_ptr<async::scheduler> time,
                                               std::shared_ptr<boost::asio::cancellation_signal> stop);
+    [[nodiscard]] std::optional<time_point> expire(
+        const std::shared_ptr<boost::asio::cancellation_signal>& watch);
     static void on_notice(void* self, const PGresult* notice) noexcept;
 
     const std::shared_ptr<const session_config> config_;
@@ -123,6 +146,7 @@ private:
     const bool is_shared_;
     const bool is_encrypted_;
     const boost::asio::strand<boost::asio::any_io_executor> strand_;
+    const std::shared_ptr<cancel_gate> gate_ = std::make_shared<cancel_gate>(*this);
     std::atomic<bool> is_fit_ = true;
     std::atomic<std::size_t> load_ = 0;  // of state_, for a look without the lock
 

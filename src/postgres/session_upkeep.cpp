@@ -139,7 +139,7 @@ return_verdict session::come_back(reset_policy policy) noexcept {
             auto made =
                 std::make_unique<reset_request>(weak_from_this(), statements_against(bits, is_in_transaction),
                                                 after(now(), config_->options.cancel_timeout));
-            watch_until_locked(made->deadline);
+            watch_until_locked(made->deadline, then);
             if (!state_.submit(*made)) {
                 return return_verdict::discard;
             }
@@ -187,6 +187,7 @@ void session::lose_locked(const std::string& why, std::error_code code, errands&
 }
 
 void session::close() noexcept {
+    gate_->shut();
     errands then;
     {
         const std::lock_guard lock(mutex_);
@@ -206,74 +207,89 @@ void session::close() noexcept {
 
 // Deadlines of asynchronous requests.
 
-void session::watch_until_locked(time_point when) {
+void session::watch_until_locked(time_point when, errands& then) noexcept {
     if (when < watched_until_) {
         watched_until_ = when;
-        asio::post(strand_, [self = shared_from_this()] { self->begin_watching(); });
+        then.watches = true;
     }
 }
 
-void session::begin_watching() {
+// Not kept alive by this: a watch may last as long as the longest statement was allowed to.
+void session::begin_watching(last_will will) {
     if (const auto old = std::exchange(stop_watching_, nullptr)) {
         old->emit(asio::cancellation_type::terminal);
     }
     auto stop = std::make_shared<asio::cancellation_signal>();
     stop_watching_ = stop;
-    // Not kept alive by this: a watch may last as long as the longest statement was allowed to.
-    auto work = watch(weak_from_this(), config_->options.scheduler, stop);
+    auto work = watch(std::move(will), config_->options.scheduler, stop);
     asio::co_spawn(strand_, std::move(work),
                    asio::bind_cancellation_slot(stop->slot(), [stop](const std::exception_ptr&) {}));
 }
 
-asio::awaitable<void> session::watch(std::weak_ptr<session> weak, std::shared_ptr<async::scheduler> time,
+asio::awaitable<void> session::watch(last_will will, std::shared_ptr<async::scheduler> time,
                                      std::shared_ptr<asio::cancellation_signal> stop) {
-    for (;;) {
-        time_point until{};
-        {
-            const std::shared_ptr<session> self = weak.lock();
-            if (self == nullptr || self->stop_watching_ != stop) {
-                co_return;
+    std::exception_ptr failed;
+    try {
+        for (;;) {
+            std::optional<time_point> until;
+            if (const auto self = will.of().lock()) {
+                until = self->expire(stop);
             }
-            errands then;
-            {
-                const std::lock_guard lock(self->mutex_);
-                const time_point moment = time->now();
-                const auto timed_out = [&](const request& one) {
-                    return self->cause_of(one, levee::errc::timeout);
-                };
-                self->state_.expire(moment, timed_out, then.done);
-                until = self->state_.earliest_deadline();
-                for (std::size_t i = 0; i < self->listeners_.size();) {
-                    request& one = *self->listeners_[i];
-                    if (!one.is_blocking && one.deadline <= moment) {
-                        self->abandon_locked(one, levee::errc::timeout, then);
-                        then.done.push(one);
-                    } else {
-                        until = one.is_blocking ? until : (std::min)(until, one.deadline);
-                        ++i;
-                    }
-                }
-                if (self->cancel_again_at_ <= moment) {
-                    self->cancel_again_at_ = (time_point::max)();
-                    self->state_.cancel_again();
-                }
-                self->after_change_locked(then);
-                if (self->drained_until_ <= moment) {
-                    self->lose_locked("PostgreSQL did not stop a statement that was given up",
-                                      errc::connection_lost, then);
-                }
-                until = self->state_.is_closed()
-                            ? (time_point::max)()
-                            : (std::min)({until, self->drained_until_, self->cancel_again_at_});
-                self->watched_until_ = until;
+            if (!until) {
+                break;
             }
-            self->run(then);
+            co_await time->sleep_until(*until);
         }
-        if (until == (time_point::max)()) {
-            co_return;
-        }
-        co_await time->sleep_until(until);
+    } catch (...) {
+        failed = std::current_exception();
     }
+    will.revoke();
+    if (failed) {
+        std::rethrow_exception(failed);
+    }
+}
+
+// When to look again; empty: never, or another watch has begun.
+std::optional<time_point> session::expire(const std::shared_ptr<asio::cancellation_signal>& watch) {
+    if (stop_watching_ != watch) {
+        return std::nullopt;
+    }
+    errands then;
+    time_point until{};
+    {
+        const std::lock_guard lock(mutex_);
+        const time_point moment = now();
+        const auto timed_out = [&](const request& one) { return cause_of(one, levee::errc::timeout); };
+        state_.expire(moment, timed_out, then.done);
+        until = state_.earliest_deadline();
+        for (std::size_t i = 0; i < listeners_.size();) {
+            request& one = *listeners_[i];
+            if (!one.is_blocking && one.deadline <= moment) {
+                abandon_locked(one, levee::errc::timeout, then);
+                then.done.push(one);
+            } else {
+                until = one.is_blocking ? until : (std::min)(until, one.deadline);
+                ++i;
+            }
+        }
+        if (cancel_again_at_ <= moment) {
+            cancel_again_at_ = (time_point::max)();
+            state_.cancel_again();
+        }
+        after_change_locked(then);
+        if (drained_until_ <= moment) {
+            lose_locked("PostgreSQL did not stop a statement that was given up", errc::connection_lost, then);
+        }
+        until =
+            state_.is_closed() ? (time_point::max)() : (std::min)({until, drained_until_, cancel_again_at_});
+        watched_until_ = until;
+        then.watches = false;  // this one looks again by then
+    }
+    run(then);
+    if (until == (time_point::max)()) {
+        return std::nullopt;
+    }
+    return until;
 }
 
 }  // namespace levee::postgres::detail

@@ -5,9 +5,12 @@
 #include <atomic>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 #include <future>
@@ -438,6 +441,46 @@ TEST_F(postgres_pool, random_operations_with_faults_leave_no_connection_dirty) {
 
 TEST_F(postgres_pool, long_random_operations_with_faults_leave_no_connection_dirty) {
     tests::run_random_operations(shared_server(), options(), 100'000);
+}
+
+// The statement's caller keeps the pool's connection, which keeps the statement.
+TEST_F(postgres_pool, lets_go_of_its_callers_when_its_executor_is_destroyed) {
+    std::future<result> waits;
+    {
+        runtime brief{1};
+        auto chosen = options();
+        chosen.connection.executor = brief.get_executor();
+        chosen.connection.blocking_executor = brief.blocking_executor();
+        pool db(chosen);
+        static_cast<void>(db.query("SELECT 1"));
+        statement sleeps("SELECT pg_sleep(60)");
+        waits = db.async_query(std::move(sleeps), use_future);
+    }
+    ASSERT_EQ(waits.wait_for(20s), std::future_status::ready);
+    EXPECT_THROW(static_cast<void>(waits.get()), std::exception);
+}
+
+// On an executor that outlives the connection's: nothing of that may be left in them.
+TEST_F(postgres_pool, ends_callers_elsewhere_after_a_connection_and_its_executor) {
+    asio::thread_pool elsewhere(1);
+    std::promise<void> gone;
+    std::promise<std::exception_ptr> ended;
+    asio::cancellation_signal never;
+    {
+        runtime brief{1};
+        auto chosen = options().connection;
+        chosen.executor = brief.get_executor();
+        chosen.blocking_executor = brief.blocking_executor();
+        connection db(chosen);
+        const auto handler = [&](std::exception_ptr why, const result&) { ended.set_value(std::move(why)); };
+        db.async_query(statement("SELECT pg_sleep(60)"),
+                       asio::bind_cancellation_slot(never.slot(),
+                                                    asio::bind_executor(elsewhere.get_executor(), handler)));
+        asio::post(elsewhere, [&] { gone.get_future().wait(); });
+    }
+    gone.set_value();
+    EXPECT_EQ(code_of([&] { std::rethrow_exception(ended.get_future().get()); }), levee::errc::closed);
+    elsewhere.join();
 }
 
 }  // namespace

@@ -37,7 +37,8 @@ struct to_true {
     type operator()(request& /*done*/) const { return true; }
 };
 
-/// Owned by a session from `submit` on; `finish` hands it to the handler's executor, where it ends.
+/// Owned by a session from `submit` on; `finish` hands it to the handler's executor, where it ends, perhaps
+/// after the session and its executor: it holds nothing of theirs then.
 template <class Handler, class Convert>
 class async_request final : public request {
     using executor_type = std::decay_t<boost::asio::associated_executor_t<Handler>>;
@@ -58,9 +59,9 @@ public:
     void listen_for_cancellation() {
         auto slot = boost::asio::get_associated_cancellation_slot(handler_);
         if (slot.is_connected()) {
-            slot.assign([this](boost::asio::cancellation_type type) {
+            slot.assign([this, gate = to_->gate()](boost::asio::cancellation_type type) {
                 if (type != boost::asio::cancellation_type::none) {
-                    const std::shared_ptr<session_access> kept = to_;
+                    const std::shared_ptr<cancel_gate> kept = gate;
                     kept->cancel(*this);
                 }
             });
@@ -69,6 +70,7 @@ public:
 
     void finish() noexcept override {
         std::unique_ptr<async_request> self(this);
+        to_ = nullptr;
         auto executor = executor_;
         boost::asio::post(executor, [self = std::move(self)]() mutable { deliver(std::move(self)); });
     }
@@ -95,7 +97,7 @@ private:
 
     Handler handler_;
     tracked_executor executor_;
-    std::shared_ptr<session_access> to_;
+    std::shared_ptr<session_access> to_;  // until it is answered
 };
 
 /// What the session is asked for, without who waits for it.

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "levee/core/clock.hpp"
+#include "levee/core/detail/cancel_gate.hpp"
 #include "levee/postgres/connection_options.hpp"
 #include "levee/postgres/detail/blocking_request.hpp"
 #include "levee/postgres/detail/request.hpp"
@@ -29,6 +31,9 @@ struct session_facts {
     std::uint64_t sent = 0, repeated = 0, dropped_late = 0, cancels = 0;
 };
 
+class session_access;
+using cancel_gate = levee::detail::cancel_gate<session_access>;
+
 /// Thread safety: safe on a shared object.
 class session_access {
 public:
@@ -42,6 +47,8 @@ public:
 
     /// Finishes it with errc::cancelled, unless it is done; and has the server cancel it.
     virtual void cancel(request& one) noexcept = 0;
+
+    [[nodiscard]] virtual const std::shared_ptr<cancel_gate>& gate() const noexcept = 0;
 
     /// Ends all requests with errc::closed, and the session.
     virtual void close() noexcept = 0;
