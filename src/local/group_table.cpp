@@ -105,7 +105,7 @@ void group_table::set_tag(slot_number at, std::uint8_t tag) const noexcept {
 
 slot_number group_table::take_empty(hash_parts hash) noexcept {
     for (std::size_t group = home(hash);; group = next(group)) {
-        if (const unsigned empty = group_tags::read(tags_ + 2 * group).match(tag_empty)) {
+        if (const unsigned empty = group_tags::read(tags_ + 2 * group).match_tag(tag_empty)) {
             return static_cast<slot_number>(group << 4 | static_cast<unsigned>(std::countr_zero(empty)));
         }
         const slot_number counter = passed_counter(group);

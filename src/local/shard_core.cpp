@@ -24,7 +24,7 @@ bool is_handful(std::size_t expected) noexcept {
 }  // namespace
 
 shard_core::shard_core(const shard_setup& setup)
-    : index(setup.content, setup.payload, setup.expiry, setup.expected_entries),
+    : index(setup.content, setup.payload, setup.expiry, setup.expected_entries, setup.readers),
       jitter(setup.seed),
       policy(is_handful(setup.expected_entries) ? make_clock_policy() : make_adaptive_policy(setup.seed)),
       content_(setup.content),
@@ -90,8 +90,10 @@ entry_id shard_core::admit_locked(slot_number at, std::uint64_t hash, std::size_
     if (its_weight != 0) {
         policy->insert(id, parts.low, its_weight);
     }
-    if (const std::int64_t end = end_locked(id); end != never) {
-        wheel_->schedule(id, end);
+    if (wheel_) {
+        if (const std::int64_t end = end_locked(id); end != never) {
+            wheel_->schedule(id, end);
+        }
     }
     return id;
 }

@@ -19,10 +19,16 @@ constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 
 }  // namespace
 
-slot_index::slot_index(content what, std::size_t payload, times expiry, std::size_t expected)
-    : table_(nullptr), layout_(payload, expiry), content_(what), expected_(expected), retired_(64) {
+slot_index::slot_index(content what, std::size_t payload, times expiry, std::size_t expected,
+                       table_cell* readers)
+    : readers_(readers != nullptr ? readers : &own_readers_),
+      layout_(payload, expiry),
+      content_(what),
+      expected_(expected),
+      retired_(64) {
     const std::size_t groups = std::min(groups_for(expected), most_first_groups);
-    table_.store(group_table::make(layout_, groups).release(), std::memory_order_release);
+    table_ = group_table::make(layout_, groups).release();
+    readers_->show(*table_, false);
     set_limits();
 }
 
@@ -117,7 +123,7 @@ entry_id slot_index::publish(slot_number at, hash_parts hash) noexcept {
     cold_[id] = {hash.low, at | generation_};
     here.id(at) = id;
     here.set_reference(at, false);
-    here.set_tag(at, hash.tag);
+    here.set_tag(at, hash.tag());
     ++live_;
     ++used_;
     return id;
@@ -193,7 +199,7 @@ slot_number slot_index::move(const group_table& older, slot_number from) noexcep
     here.id(to) = id;
     here.set_reference(to, older.is_referenced(from));
     cold_[id].slot = to | generation_;
-    here.set_tag(to, hash.tag);
+    here.set_tag(to, hash.tag());
     older.set_tag(from, tag_retired);  // after it was published in the current table
     ++used_;
     return to;
@@ -228,13 +234,15 @@ void slot_index::start_rebuild(std::size_t groups) {
     next_group_ = 0;
     used_ = 0;
     fresh->older.store(&old, std::memory_order_relaxed);  // published with it
-    table_.store(fresh.release(), std::memory_order_release);
+    table_ = fresh.release();
+    readers_->show(*table_, true);
     set_limits();
 }
 
 void slot_index::end_rebuild() noexcept {
     group_table* const old = table().older.load(std::memory_order_relaxed);
     table().older.store(nullptr, std::memory_order_release);
+    readers_->show(table(), false);
     old->retired_tag = epoch::retire_tag();
     old->next_retired = retired_tables_;
     retired_tables_ = old;

@@ -53,7 +53,7 @@ TEST(local_cache_stress, compute_loses_no_update) {
 TEST(local_cache_stress, a_lowered_bound_holds_for_writes_that_had_begun_before) {
     local_cache<int, int> cache({.max_entries = 2});
     cache.put(0, 0);
-    constexpr int rounds = 300'000;
+    constexpr int rounds = 150'000;
     std::atomic<int> begun = 0;
     std::atomic<int> ended = 0;
     std::jthread writer([&] {

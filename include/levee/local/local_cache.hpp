@@ -64,12 +64,12 @@ public:
 
     /// A copy of the key's value, or empty. Counts as a hit or a miss, and as a use.
     [[nodiscard, gnu::always_inline]] std::optional<V> get(const K& key) {
-        return copy_by([&](auto look) LEVEE_INLINE_LAMBDA { engine_.find(key, look); });
+        return copy_by([&](auto look) LEVEE_INLINE_LAMBDA { engine_.find_to_copy(key, look); });
     }
     template <class Q>
         requires transparent<Hash, Eq>
     [[nodiscard]] std::optional<V> get(const Q& key) {
-        return copy_by([&](auto look) LEVEE_INLINE_LAMBDA { engine_.find(key, look); });
+        return copy_by([&](auto look) LEVEE_INLINE_LAMBDA { engine_.find_to_copy(key, look); });
     }
 
     /// Calls f(const V&) on the key's value in place and returns true, or returns false. Counts as `get`.
@@ -86,7 +86,7 @@ public:
     }
 
     /// The key's hash, for the forms that take one: where a key is looked up in several caches of the same
-    /// `Hash`, or was hashed before. Each cache mixes it with a secret of its own.
+    /// key type and `Hash`, or was hashed before. Each cache mixes it with a secret of its own.
     template <class Q>
     [[nodiscard]] key_hash hash(const Q& key) const {
         return engine_.hash(key);

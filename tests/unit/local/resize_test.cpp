@@ -68,7 +68,7 @@ TEST(local_cache_resize, counts_under_ageing_stand_a_shrink) {
         (void)cache.get(key);
     }
     std::uint64_t fresh = 10'000;
-    for (const std::uint64_t bound : {2000, 1000, 400, 200, 100, 40, 20}) {
+    for (const std::size_t bound : {2000U, 1000U, 400U, 200U, 100U, 40U, 20U}) {
         cache.set_max_entries(bound);
         fill(cache, fresh, fresh + 5);  // many counts for so few entries: they are being halved from here on
         fresh += 5;

@@ -25,7 +25,7 @@ TEST(group_tags, finds_each_lane_of_a_tag_and_no_other) {
             for (unsigned lane = 0; lane < slots_in_group; ++lane) {
                 expected |= (words[lane / 8] >> lane % 8 * 8 & 0xffU) == tag ? 1U << lane : 0U;
             }
-            ASSERT_EQ(tags.match(static_cast<std::uint8_t>(tag)), expected);
+            ASSERT_EQ(tags.match_tag(static_cast<std::uint8_t>(tag)), expected);
         }
         ASSERT_EQ(tags.goes_on(), (words[1] >> 40 & 0xffU) != 0);
     }

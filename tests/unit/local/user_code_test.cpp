@@ -1,4 +1,4 @@
-// Destructors of keys may use the cache: they run off every lock.
+// Code of the user within calls: destructors of keys run off every lock, clocks may pin the epoch.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -6,9 +6,11 @@
 #include <functional>
 #include <future>
 #include <optional>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "levee/core/epoch.hpp"
 #include "levee/local/local_cache.hpp"
 
 namespace levee {
@@ -112,6 +114,57 @@ TEST_F(local_cache_user_code, runs_off_the_lock_when_loads_end) {
                                        return 2;
                                    }),
               2);
+}
+
+/// A clock that pins the epoch, as one would that looks something up.
+struct pinning_clock final : levee::clock {
+    [[nodiscard]] time_point now() const noexcept override {
+        tag = epoch::retire_tag();
+        const auto nested = epoch::pin();
+        return time_point(1h);
+    }
+    mutable epoch::tag tag = 0;
+};
+
+TEST(local_cache_look_up, stays_pinned_when_the_clock_pins_meanwhile) {
+    pinning_clock clock;
+    local_cache<int, int> cache({.max_entries = 10, .time_to_live = 1h, .clock = &clock});
+    cache.put(1, 1);
+    EXPECT_TRUE(epoch::has_passed(clock.tag));
+    struct checking final : levee::clock {
+        [[nodiscard]] time_point now() const noexcept override {
+            const time_point at = inner.now();
+            has_passed = epoch::has_passed(inner.tag);  // after the nested guard, in the look-up
+            return at;
+        }
+        pinning_clock inner{};
+        mutable bool has_passed = false;
+    };
+    checking checked;
+    local_cache<int, int> other({.max_entries = 10, .time_to_live = 1h, .clock = &checked});
+    other.put(1, 1);
+    EXPECT_EQ(other.get(1), 1);
+    EXPECT_FALSE(checked.has_passed);
+}
+
+TEST(local_cache_look_up, leaves_a_pin_as_it_was) {
+    local_cache<int, int> cache({.max_entries = 10});
+    cache.put(1, 1);
+    const auto look_up = [&] {
+        EXPECT_EQ(cache.get(1), 1);
+        EXPECT_EQ(cache.get(2), std::nullopt);
+    };
+    {
+        const auto pinned = epoch::pin();
+        const epoch::tag tag = epoch::retire_tag();
+        look_up();
+        EXPECT_FALSE(epoch::has_passed(tag));
+    }
+    const epoch::tag tag = epoch::retire_tag();
+    look_up();
+    EXPECT_TRUE(epoch::has_passed(tag));
+    std::thread(look_up).join();  // the first pin of a thread
+    EXPECT_TRUE(epoch::has_passed(epoch::retire_tag()));
 }
 
 }  // namespace

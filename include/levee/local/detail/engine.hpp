@@ -5,9 +5,11 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -19,6 +21,7 @@
 #include "levee/core/thread_slots.hpp"
 #include "levee/local/cache_stats.hpp"
 #include "levee/local/detail/option_checks.hpp"
+#include "levee/local/detail/quick_pin.hpp"
 #include "levee/local/detail/shard.hpp"
 #include "levee/local/fill_lease.hpp"
 #include "levee/local/key_hash.hpp"
@@ -41,22 +44,33 @@ public:
 
     engine(options_type options, Hash hash, Eq equal);
 
+    /// Whether no code of the user runs where keys are compared and values copied.
+    static constexpr bool is_quiet =
+        shard_type::is_small && std::is_arithmetic_v<K> &&
+        (std::is_same_v<Eq, std::equal_to<>> || std::is_same_v<Eq, std::equal_to<K>>);
+
     // Reading: `look(const V&)` is called if there is a live value, pinned, and true returned.
     template <class Q, class Look>
     LEVEE_LOOK_UP bool find(const Q& key, Look&& look) {
-        return find_hashed(hash_of(key), key, [this] { return now(); }, look);
+        return find_hashed<epoch_pin>(hash_of(key), key, [this] { return now(); }, look);
+    }
+    /// Where `look` runs nothing of the user's but the copy constructor of V.
+    template <class Q, class Look>
+    LEVEE_LOOK_UP bool find_to_copy(const Q& key, Look&& look) {
+        using pin = std::conditional_t<is_quiet && std::is_same_v<Q, K>, quick_pin, epoch_pin>;
+        return find_hashed<pin>(hash_of(key), key, [this] { return now(); }, look);
     }
     template <class Q, class Look>
     LEVEE_LOOK_UP bool find(const Q& key, time_point at, Look&& look) {
-        return find_hashed(hash_of(key), key, [at] { return count_of(at); }, look);
+        return find_hashed<epoch_pin>(hash_of(key), key, [at] { return count_of(at); }, look);
     }
     template <class Q, class Look>
     bool find(const Q& key, key_hash known, Look&& look) {
-        return find_hashed(seeded(known.value), key, [this] { return now(); }, look);
+        return find_hashed<epoch_pin>(seeded(known.value), key, [this] { return now(); }, look);
     }
     template <class Q>
     [[nodiscard]] key_hash hash(const Q& key) const {
-        return {finalised_hash(hash_, key)};
+        return {unseeded(key)};
     }
     template <class Q, class Look>
     bool peek(const Q& key, Look&& look) const;
@@ -100,6 +114,24 @@ private:
     enum class attempt : std::uint8_t { stored, unwanted, no_room, stalled, hopeless, busy };
     static constexpr std::size_t kept_at_a_time = 32;
 
+    struct free_cells {
+        void operator()(table_cell* cells) const noexcept { ::operator delete(cells, std::align_val_t{64}); }
+    };
+    /// In lines of their own.
+    [[nodiscard]] static table_cell* make_cells(std::size_t count) {
+        constexpr std::size_t in_a_line = 64 / sizeof(table_cell);
+        const std::size_t rounded = (count + in_a_line - 1) / in_a_line * in_a_line;
+        void* const memory = ::operator new(rounded * sizeof(table_cell), std::align_val_t{64});
+        return std::uninitialized_value_construct_n(static_cast<table_cell*>(memory), rounded) - rounded;
+    }
+
+    struct epoch_pin {
+        struct counted {
+            explicit counted(const epoch_pin&) noexcept {}
+        };
+        const epoch::guard guard = epoch::pin();
+    };
+
     /// What look-ups count, a cell a thread.
     struct looked_up {
         std::atomic<std::uint64_t> hits{0}, misses{0};
@@ -118,13 +150,25 @@ private:
     }
     [[nodiscard]] gone_list gone() const noexcept { return {options_.on_removal, listener_failures_}; }
     [[nodiscard]] shard_type& shard_of(std::uint64_t hash) const noexcept {
-        return *shards_[shard_bits_ == 0 ? 0 : hash >> (64 - shard_bits_)];
+        return *shards_[shard_number(hash)];
+    }
+    [[nodiscard]] std::size_t shard_number(std::uint64_t hash) const noexcept {
+        return static_cast<std::size_t>(hash >> 1 >> shard_shift_);  // in two steps: 64 at once are too many
     }
     /// What every part of this cache takes for the key's hash. Other caches, and other runs, have others: who
     /// chooses keys cannot choose what collides in the index or in the policy's memory.
     template <class Q>
     [[nodiscard]] std::uint64_t hash_of(const Q& key) const {
-        return seeded(finalised_hash(hash_, key));
+        return seeded(unseeded(key));
+    }
+    template <class Q>
+    [[nodiscard]] std::uint64_t unseeded(const Q& key) const {
+        if constexpr (std::is_integral_v<K> && std::is_same_v<Hash, levee::hash<K>> &&
+                      sizeof(K) <= sizeof(std::uint64_t)) {
+            return static_cast<std::uint64_t>(static_cast<K>(key));  // `seeded` mixes integers well enough
+        } else {
+            return finalised_hash(hash_, key);
+        }
     }
     [[nodiscard]] std::uint64_t seeded(std::uint64_t hash) const noexcept {
         __extension__ using u128 = unsigned __int128;
@@ -140,20 +184,21 @@ private:
     // so it stays in registers, and many look-ups overlap. A `by_key` in memory, copied as a whole from parts
     // just written, cost as much as all else together.
 
-    /// Calls `look(value, place)`, or with `life` and `use` if entries have them, on the entry, pinned,
-    /// whether it has expired or not; `use` is null if it is not kept.
-    template <class Q, class Look>
-    LEVEE_LOOK_UP bool with_entry(std::uint64_t hash, const Q& key, Look&& look) const;
+    enum class seen : std::uint8_t { nothing, ended, live };
+
+    /// Asks `look(value, place)`, or with `life` and `use` if entries have them, pinned, whether the entry is
+    /// live; `use` is null if it is not kept.
+    template <class Pin, class Q, class Look>
+    LEVEE_LOOK_UP seen with_entry(std::uint64_t hash, const Q& key, Look&& look) const;
     struct moving_entry {
         const group_table* table = nullptr;  // null: there is none
         group_table::place found{};
-        const node<K, V>* seen = nullptr;
+        const node<K, V>* at = nullptr;
     };
     template <class Q>
-    [[gnu::noinline]] moving_entry find_on_the_move(const shard_type& here, std::uint64_t hash,
-                                                    const Q& key) const;
+    [[gnu::noinline]] moving_entry find_on_the_move(std::uint64_t hash, const Q& key) const;
 
-    template <class Q, class Now, class Look>
+    template <class Pin, class Q, class Now, class Look>
     LEVEE_LOOK_UP bool find_hashed(std::uint64_t hash, const Q& key, Now at, Look& look);
     /// Whether an entry of these times has ended; `use` may be null if there is no time to idle.
     [[nodiscard]] bool has_ended(std::int64_t life, std::int64_t* use, std::int64_t at) const noexcept;
@@ -220,14 +265,15 @@ private:
     const std::uint64_t seed_ = random_seed();
     const std::uint64_t multiplier_ = random_seed() | 1;
     const std::size_t shard_total_;
-    const unsigned shard_bits_;
+    const unsigned shard_shift_;
+    const std::unique_ptr<table_cell[], free_cells> cells_;  // a shard's at its number
     std::vector<std::unique_ptr<shard_type>> shards_{};
     thread_cells<looked_up> looked_up_{};
     looked_up looked_up_without_cell_{};
     // Set, relaxed, before the lock is taken to store the first entry that ends. Who misses that treats an
     // entry as one that does not end, as if the call had come before its time.
     std::atomic<bool> anything_ends_;
-    budget budget_;
+    alignas(64) budget budget_;  // written often
     mutable std::atomic<std::uint64_t> listener_failures_{0};
 };
 

@@ -15,7 +15,7 @@ V engine<K, V, Hash, Eq>::get_or_compute(const K& key, Make& make) {
     const by_key<K, Eq> wanted = probe(key);
     std::optional<V> hit;
     const auto copy = [&hit](const V& value) { hit.emplace(value); };
-    if (find_hashed(wanted.hash, wanted.key, [this] { return now(); }, copy)) {
+    if (find_hashed<epoch_pin>(wanted.hash, wanted.key, [this] { return now(); }, copy)) {
         return *std::move(hit);
     }
     refuse_recursion(wanted);
@@ -57,21 +57,20 @@ V engine<K, V, Hash, Eq>::get_or_compute(const K& key, Make& make) {
 template <class K, class V, class Hash, class Eq>
 template <class Q, class Look>
 bool engine<K, V, Hash, Eq>::use_quietly(const by_key<Q, Eq>& wanted, Look& look) const {
-    bool is_live = false;
     const auto see = [&](const V& value, const group_table::place& place, std::int64_t life = never,
                          std::int64_t* use = nullptr) {
         const std::int64_t at = now_if_anything_ends();
         if (has_ended(life, use, at)) {
-            return;
+            return false;
         }
         if (time_to_idle_ != never) {
             std::atomic_ref(*use).store(at, std::memory_order_relaxed);
         }
         place.reference();
-        is_live = true;
         look(value);
+        return true;
     };
-    return with_entry(wanted.hash, wanted.key, see) && is_live;
+    return with_entry<epoch_pin>(wanted.hash, wanted.key, see) == seen::live;
 }
 
 template <class K, class V, class Hash, class Eq>

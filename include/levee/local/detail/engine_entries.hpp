@@ -16,7 +16,8 @@ engine<K, V, Hash, Eq>::engine(options_type options, Hash hash, Eq equal)
       clock_(options_.clock != nullptr ? options_.clock : &clock::coarse()),
       time_to_idle_(options_.time_to_idle == duration::zero() ? never : options_.time_to_idle.count()),
       shard_total_((check_options(checked()), shard_count(checked()))),
-      shard_bits_(static_cast<unsigned>(std::countr_zero(shard_total_))),
+      shard_shift_(63 - static_cast<unsigned>(std::countr_zero(shard_total_))),
+      cells_(make_cells(shard_total_)),
       anything_ends_(options_.time_to_live != duration::zero() || time_to_idle_ != never),
       budget_(options_.max_entries, options_.max_weight) {
     splitmix64 seeds(random_seed());
@@ -24,6 +25,7 @@ engine<K, V, Hash, Eq>::engine(options_type options, Hash hash, Eq equal)
     shards_.reserve(shard_total_);
     for (std::size_t i = 0; i < shard_total_; ++i) {
         setup.seed = seeds();
+        setup.readers = &cells_[i];
         shards_.push_back(std::make_unique<shard_type>(setup));
     }
 }
@@ -55,108 +57,110 @@ shard_setup engine<K, V, Hash, Eq>::setup_of_shards() const noexcept {
             .time_to_idle = time_to_idle_,
             .expected_entries = (options_.max_entries + shard_total_ - 1) / shard_total_,
             .expected_weight = options_.max_weight / shard_total_,
-            .seed = 0};
+            .seed = 0,
+            .readers = nullptr};
 }
 
 template <class K, class V, class Hash, class Eq>
-template <class Q, class Look>
-LEVEE_LOOK_UP bool engine<K, V, Hash, Eq>::with_entry(std::uint64_t hash, const Q& key, Look&& look) const {
-    const shard_type& here = shard_of(hash);
+template <class Pin, class Q, class Look>
+LEVEE_LOOK_UP auto engine<K, V, Hash, Eq>::with_entry(std::uint64_t hash, const Q& key, Look&& look) const
+    -> seen {
     const group_table* table = nullptr;
     group_table::place found;
-    [[maybe_unused]] const node<K, V>* seen = nullptr;
-    const auto pinned = epoch::pin();
+    [[maybe_unused]] const node<K, V>* at = nullptr;
+    const Pin pinned;
     const auto fits = [&](const std::byte* slot) LEVEE_INLINE_LAMBDA {
         if constexpr (shard_type::is_small) {
             return equal_(shard_type::small_type::in(slot).key, key);
         } else {
             const node_base* const candidate = node_in(slot).load(std::memory_order_acquire);
-            seen = static_cast<const node<K, V>*>(candidate);
-            return candidate->hash == hash && equal_(seen->key, key);
+            at = static_cast<const node<K, V>*>(candidate);
+            return candidate->hash == hash && equal_(at->key, key);
         }
     };
-    const auto answer = here.index.find(hash_parts(hash), fits, found, table);
+    const auto answer = slot_index::find(cells_[shard_number(hash)], hash_parts(hash), fits, found, table);
     if (answer != slot_index::answer::found) [[unlikely]] {
         if (answer == slot_index::answer::absent) {
-            return false;
+            return seen::nothing;
         }
-        const moving_entry moving = find_on_the_move(here, hash, key);
+        const moving_entry moving = find_on_the_move(hash, key);
         if (moving.table == nullptr) {
-            return false;
+            return seen::nothing;
         }
         table = moving.table;
-        seen = moving.seen;
+        at = moving.at;
         found.tags = moving.found.tags;  // member by member; see group_table::find
         found.slot = moving.found.slot;
         found.lane = moving.found.lane;
         found.is_referenced = moving.found.is_referenced;
     }
+    bool is_live = false;
     if constexpr (shard_type::is_small) {
         if (!table->has_life()) [[likely]] {
-            look(shard_type::small_type::value_in(found.slot).load(std::memory_order_acquire), found);
-            return true;
+            is_live =
+                look(shard_type::small_type::value_in(found.slot).load(std::memory_order_acquire), found);
+        } else {
+            [[maybe_unused]] const typename Pin::counted clock_may_use_the_cache(pinned);
+            // The end before the value: the writer stores them the other way round, so a new end is never
+            // taken for that of an old value.
+            const std::int64_t life = table->life(found.slot).load(std::memory_order_acquire);
+            const V value = shard_type::small_type::value_in(found.slot).load(std::memory_order_acquire);
+            is_live = look(value, found, life, table->has_use() ? table->use_at(found.slot) : nullptr);
         }
-        // The end before the value: the writer stores them the other way round, so a new end is never taken
-        // for that of an old value.
-        const std::int64_t life = table->life(found.slot).load(std::memory_order_acquire);
-        const V value = shard_type::small_type::value_in(found.slot).load(std::memory_order_acquire);
-        look(value, found, life, table->has_use() ? table->use_at(found.slot) : nullptr);
     } else {
-        look(seen->value, found, seen->life, &const_cast<node<K, V>*>(seen)->use);
+        is_live = look(at->value, found, at->life, &const_cast<node<K, V>*>(at)->use);
     }
-    return true;
+    return is_live ? seen::live : seen::ended;
 }
 
 /// The part of `with_entry` for when the table is being replaced.
 template <class K, class V, class Hash, class Eq>
 template <class Q>
-auto engine<K, V, Hash, Eq>::find_on_the_move(const shard_type& here, std::uint64_t hash, const Q& key) const
-    -> moving_entry {
+auto engine<K, V, Hash, Eq>::find_on_the_move(std::uint64_t hash, const Q& key) const -> moving_entry {
     moving_entry moving{};
     const auto fits = [&](const std::byte* slot) {
         if constexpr (shard_type::is_small) {
             return equal_(shard_type::small_type::in(slot).key, key);
         } else {
             const node_base* const candidate = node_in(slot).load(std::memory_order_acquire);
-            moving.seen = static_cast<const node<K, V>*>(candidate);
-            return candidate->hash == hash && equal_(moving.seen->key, key);
+            moving.at = static_cast<const node<K, V>*>(candidate);
+            return candidate->hash == hash && equal_(moving.at->key, key);
         }
     };
-    moving.table = here.index.find_in_both(hash_parts(hash), fits, moving.found);
+    moving.table = shard_of(hash).index.find_in_both(hash_parts(hash), fits, moving.found);
     return moving;
 }
 
 template <class K, class V, class Hash, class Eq>
-template <class Q, class Now, class Look>
+template <class Pin, class Q, class Now, class Look>
 LEVEE_LOOK_UP bool engine<K, V, Hash, Eq>::find_hashed(std::uint64_t hash, const Q& key, Now at, Look& look) {
-    bool is_hit = false;
-    std::int64_t expired_at = never;
-    const auto see = [&](const V& value, const group_table::place& place, std::int64_t life = never,
-                         std::int64_t* use = nullptr) LEVEE_INLINE_LAMBDA {
-        if (life != never || use != nullptr) {
-            if (time_to_idle_ == never && life == never) {
-                // a node that does not end
-            } else if (const std::int64_t when = at(); has_ended(life, use, when)) {
-                expired_at = when;
-                return;
-            } else if (time_to_idle_ != never) {
-                const std::atomic_ref last(*use);
-                if (last.load(std::memory_order_relaxed) < when) {  // at most once a tick of the clock
-                    last.store(when, std::memory_order_relaxed);
+    for (;;) {
+        std::int64_t ended_at = never;
+        const auto see = [&](const V& value, const group_table::place& place, std::int64_t life = never,
+                             std::int64_t* use = nullptr) LEVEE_INLINE_LAMBDA {
+            if (life != never || (use != nullptr && time_to_idle_ != never)) {
+                const std::int64_t when = at();
+                if (has_ended(life, use, when)) {
+                    ended_at = when;
+                    return false;
+                }
+                if (time_to_idle_ != never) {
+                    const std::atomic_ref last(*use);
+                    if (last.load(std::memory_order_relaxed) < when) {  // at most once a tick of the clock
+                        last.store(when, std::memory_order_relaxed);
+                    }
                 }
             }
-        }
-        place.reference();
-        is_hit = true;
-        count_look_up(&looked_up::hits);
-        look(value);
-    };
-    for (;;) {
-        const bool is_there = with_entry(hash, key, see);
-        if (is_hit) [[likely]] {
+            place.reference();
+            count_look_up(&looked_up::hits);
+            look(value);
+            return true;
+        };
+        const seen entry = with_entry<Pin>(hash, key, see);
+        if (entry == seen::live) [[likely]] {
             return true;
         }
-        if (!is_there || !outlives(hash, key, expired_at)) {
+        if (entry == seen::nothing || !outlives(hash, key, ended_at)) {
             count_look_up(&looked_up::misses);
             return false;
         }
@@ -219,23 +223,25 @@ entry_id engine<K, V, Hash, Eq>::live_locked(shard_type& where, const by_key<Q, 
 template <class K, class V, class Hash, class Eq>
 template <class Q, class Look>
 bool engine<K, V, Hash, Eq>::peek(const Q& key, Look&& look) const {
-    bool is_live = false;
     std::int64_t at = never;  // when the time was first read
     const auto see = [&](const V& value, const group_table::place&, std::int64_t life = never,
                          std::int64_t* use = nullptr) {
         if (life != never || time_to_idle_ != never) {
             at = at == never ? now() : at;
             if (has_ended(life, use, at)) {
-                return;
+                return false;
             }
         }
-        is_live = true;
         look(value);
+        return true;
     };
     const std::uint64_t hash = hash_of(key);
-    // One that has ended may have been written again before the time was read. An end that is read after the
-    // time is believed.
-    return with_entry(hash, key, see) && (is_live || (with_entry(hash, key, see) && is_live));
+    seen entry = with_entry<epoch_pin>(hash, key, see);
+    if (entry == seen::ended) {
+        // It may have been written again before the time was read. An end read after the time is believed.
+        entry = with_entry<epoch_pin>(hash, key, see);
+    }
+    return entry == seen::live;
 }
 
 template <class K, class V, class Hash, class Eq>

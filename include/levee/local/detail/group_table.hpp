@@ -22,6 +22,17 @@ inline constexpr slot_number no_slot = ~slot_number{0};
 /// Thread safety: what is above "Under the lock" is for any pinned thread; all else is for the holder of the
 /// shard's lock.
 class alignas(64) group_table {
+    // What look-ups need, in one line.
+    const std::uint64_t groups_;
+    std::uint64_t* const tags_;
+    std::byte* const slots_;
+    const std::uint32_t stride_;
+    const std::uint32_t payload_;
+    std::uint32_t* const ids_;
+    const std::size_t bytes_;  // of the whole
+    const slot_layout::times expiry_;
+    const bool is_mapped_;
+
 public:
     struct free_memory {
         void operator()(group_table* table) const noexcept;
@@ -59,7 +70,7 @@ public:
         for (std::size_t probed = 0;;) {
             std::uint64_t* const words = tags_ + 2 * group;
             const group_tags tags = group_tags::read(words);
-            for (unsigned found = tags.match(hash.tag); found != 0; found &= found - 1) {
+            for (unsigned found = tags.match(hash.tags); found != 0; found &= found - 1) {
                 const auto lane = static_cast<unsigned>(std::countr_zero(found));
                 std::byte* const slot = slots_ + (group * slots_in_group + lane) * stride_;
                 if (fits(slot)) [[likely]] {
@@ -100,9 +111,6 @@ public:
         return reinterpret_cast<std::int64_t*>(slot + payload_ + sizeof(std::int64_t));
     }
 
-    /// The table that this one replaces, while entries are left there; readers look there first.
-    std::atomic<group_table*> older{nullptr};  // release; pairs with the acquire of readers
-
     // Under the lock.
     [[nodiscard]] std::size_t groups() const noexcept { return groups_; }
     [[nodiscard]] std::size_t memory() const noexcept { return bytes_; }
@@ -117,6 +125,9 @@ public:
                 reference_bit(at & 15U)) != 0;
     }
     void set_reference(slot_number at, bool is_used) const noexcept {
+        if (is_referenced(at) == is_used) {
+            return;  // looking costs less than a read-modify-write
+        }
         const auto second = std::atomic_ref(tags_[at >> 4 << 1 | 1U]);
         if (is_used) {
             second.fetch_or(reference_bit(at & 15U), std::memory_order_relaxed);
@@ -143,6 +154,9 @@ public:
     /// The entry of this hash at `at` is gone: undoes the marks that it left.
     void unmark(hash_parts hash, slot_number at) noexcept;
 
+    /// The table that this one replaces, while entries are left there; readers look there first.
+    std::atomic<group_table*> older{nullptr};  // release; pairs with the acquire of readers
+
     // For whoever retires it.
     group_table* next_retired = nullptr;
     std::uint64_t retired_tag = 0;
@@ -153,16 +167,6 @@ private:
     [[nodiscard]] static constexpr std::uint64_t reference_bit(unsigned lane) noexcept {
         return std::uint64_t{1} << (48 + lane);
     }
-
-    const std::uint64_t groups_;
-    std::uint64_t* const tags_;
-    std::byte* const slots_;
-    const std::uint32_t stride_;
-    const std::uint32_t payload_;
-    std::uint32_t* const ids_;
-    const std::size_t bytes_;  // of the whole
-    const slot_layout::times expiry_;
-    const bool is_mapped_;
 };
 
 }  // namespace levee::local_detail

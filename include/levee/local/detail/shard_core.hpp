@@ -29,10 +29,11 @@ struct shard_setup {
     std::int64_t time_to_idle;  ///< `never`: it has none.
     std::size_t expected_entries, expected_weight;
     std::uint64_t seed;
+    table_cell* readers;  ///< Where they begin; outlives the shard.
 };
 
 /// Thread safety: whoever calls a `_locked` function holds `mutex`, which guards everything here; readers
-/// use `index.find` without it.
+/// use `index.find` and `index.find_in_both` without it.
 class shard_core : public policy_host {
 protected:
     ~shard_core() = default;

@@ -15,6 +15,7 @@
 /// word of the tags, once until the policy has seen it; so it is changed by read-modify-writes only.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <bit>
 #include <cstddef>
@@ -40,16 +41,24 @@ inline constexpr std::uint8_t tag_retired = 1;  ///< Was used, may still be read
 /// What the index takes of a hash; the highest bits choose the shard.
 struct hash_parts {
     explicit constexpr hash_parts(std::uint64_t hash) noexcept
-        : low(static_cast<std::uint32_t>(hash)), tag(tag_of(static_cast<std::uint8_t>(hash >> 32))) {}
-    constexpr hash_parts(std::uint32_t its_low, std::uint8_t its_tag) noexcept : low(its_low), tag(its_tag) {}
+        : low(static_cast<std::uint32_t>(hash)), tags(tags_of[static_cast<std::uint8_t>(hash >> 32)]) {}
+    constexpr hash_parts(std::uint32_t its_low, std::uint8_t its_tag) noexcept
+        : low(its_low), tags(its_tag * 0x01010101U) {}
+
+    [[nodiscard]] constexpr std::uint8_t tag() const noexcept { return static_cast<std::uint8_t>(tags); }
 
     std::uint32_t low;
-    std::uint8_t tag;
+    std::uint32_t tags;  ///< The tag, four times.
 
 private:
-    static constexpr std::uint8_t tag_of(std::uint8_t bits) noexcept {
-        return bits < 2 ? static_cast<std::uint8_t>(bits + 2) : bits;
-    }
+    /// Of eight bits of the hash; a look-up in a table (as in Boost's flat maps) is less than to work it out.
+    static constexpr auto tags_of = [] {
+        std::array<std::uint32_t, 256> made{};
+        for (std::uint32_t bits = 0; bits < 256; ++bits) {
+            made[bits] = (bits < 2 ? bits + 2 : bits) * 0x01010101U;
+        }
+        return made;
+    }();
 };
 
 /// The tags of a group as read at one moment. (Two words on some machines; then the first one was read
@@ -59,8 +68,9 @@ public:
     /// Acquire: what was written to the slots before the tags read is seen.
     [[nodiscard]] static group_tags read(const std::uint64_t* words) noexcept;
 
-    /// A bit for each slot that may hold the key.
-    [[nodiscard]] unsigned match(std::uint8_t tag) const noexcept;
+    /// A bit for each slot that may hold the key; `tags` as in `hash_parts`.
+    [[nodiscard]] unsigned match(std::uint32_t tags) const noexcept;
+    [[nodiscard]] unsigned match_tag(std::uint8_t tag) const noexcept { return match(tag * 0x01010101U); }
 
     /// Whether an entry whose home this is, or that passed it, may live in a later group.
     [[nodiscard]] bool goes_on() const noexcept { return (second_word() >> 40 & 0xffU) != 0; }
@@ -92,10 +102,8 @@ inline group_tags group_tags::read(const std::uint64_t* words) noexcept {
     std::atomic_signal_fence(std::memory_order_acquire);
     return group_tags(bytes);
 }
-inline unsigned group_tags::match(std::uint8_t tag) const noexcept {
-    // A multiplication spreads the byte; _mm_set1_epi8 takes more steps where there is no SSSE3.
-    const int spread = static_cast<int>(tag * 0x01010101U);
-    const __m128i equal = _mm_cmpeq_epi8(bytes_, _mm_set1_epi32(spread));
+inline unsigned group_tags::match(std::uint32_t tags) const noexcept {
+    const __m128i equal = _mm_cmpeq_epi8(bytes_, _mm_set1_epi32(static_cast<int>(tags)));
     return static_cast<unsigned>(_mm_movemask_epi8(equal)) & ((1U << slots_in_group) - 1);
 }
 #else
@@ -104,8 +112,8 @@ inline group_tags group_tags::read(const std::uint64_t* words) noexcept {
     const std::uint64_t first = std::atomic_ref(read[0]).load(std::memory_order_acquire);
     return {first, std::atomic_ref(read[1]).load(std::memory_order_acquire)};
 }
-inline unsigned group_tags::match(std::uint8_t tag) const noexcept {
-    const auto equal = [pattern = 0x0101010101010101ULL * tag](std::uint64_t word) {
+inline unsigned group_tags::match(std::uint32_t tags) const noexcept {
+    const auto equal = [pattern = std::uint64_t{tags} << 32 | tags](std::uint64_t word) {
         constexpr std::uint64_t low_bits = 0x7f7f7f7f7f7f7f7f;
         const std::uint64_t differs = word ^ pattern;
         const std::uint64_t zeros = ~(((differs & low_bits) + low_bits) | differs | low_bits);  // 0x80 each

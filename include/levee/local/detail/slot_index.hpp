@@ -12,6 +12,26 @@
 
 namespace levee::local_detail {
 
+/// Where readers begin: an index's current table. Cells of several indexes should lie side by side, apart
+/// from what is written often.
+class table_cell {
+public:
+    /// `has_older`: there are entries in an older table, too.
+    void show(const group_table& current, bool has_older) noexcept {
+        word_.store(reinterpret_cast<std::uintptr_t>(&current) | (has_older ? 1U : 0U),
+                    std::memory_order_release);  // pairs with `read`
+    }
+    /// An address; with the lowest bit set if there is an older table.
+    [[nodiscard]] std::uintptr_t read() const noexcept { return word_.load(std::memory_order_acquire); }
+    [[nodiscard]] static bool has_older(std::uintptr_t word) noexcept { return (word & 1U) != 0; }
+    [[nodiscard]] static const group_table* table(std::uintptr_t word) noexcept {
+        return reinterpret_cast<const group_table*>(word & ~std::uintptr_t{1});
+    }
+
+private:
+    std::atomic<std::uintptr_t> word_{0};
+};
+
 /// Finds entries for readers without a lock, and lets the holder of the shard's lock change what they find.
 ///
 /// *What a racing reader sees.* An entry's slot is written, then published by its tag; its value is replaced
@@ -35,8 +55,10 @@ public:
     /// passes it over, so the slot can be reused at once.
     enum class content : std::uint8_t { values, pointer };
 
-    /// `expected`: about how many entries there will be; zero: not known.
-    slot_index(content what, std::size_t payload, times expiry, std::size_t expected);
+    /// `expected`: about how many entries there will be; zero: not known. `readers`: where they begin, which
+    /// outlives this; null: in here.
+    slot_index(content what, std::size_t payload, times expiry, std::size_t expected,
+               table_cell* readers = nullptr);
     ~slot_index();
     slot_index(const slot_index&) = delete;
     slot_index& operator=(const slot_index&) = delete;
@@ -46,17 +68,18 @@ public:
 
     /// Calls `fits(slot)` on what may be the entry. If found, it is `at`, in `table`. Pinned threads only.
     template <class Fits>
-    LEVEE_LOOK_UP answer find(hash_parts hash, Fits& fits, group_table::place& at,
-                              const group_table*& table) const {
-        const group_table* const current = table_.load(std::memory_order_acquire);
-        if (current->older.load(std::memory_order_acquire) != nullptr) [[unlikely]] {
+    LEVEE_LOOK_UP static answer find(const table_cell& readers, hash_parts hash, Fits& fits,
+                                     group_table::place& at, const group_table*& table) {
+        const std::uintptr_t word = readers.read();
+        if (table_cell::has_older(word)) [[unlikely]] {
             return answer::unsettled;
         }
+        const auto* const current = reinterpret_cast<const group_table*>(word);
         if (current->find(hash, fits, at)) [[likely]] {
             table = current;
             return answer::found;
         }
-        return table_.load(std::memory_order_acquire) == current ? answer::absent : answer::unsettled;
+        return readers.read() == word ? answer::absent : answer::unsettled;
     }
 
     /// `find` while entries are on the move: the table, or null. Not for the inside of a look-up that should
@@ -64,7 +87,8 @@ public:
     template <class Fits>
     [[nodiscard]] const group_table* find_in_both(hash_parts hash, Fits& fits, group_table::place& at) const {
         for (;;) {
-            const group_table* const current = table_.load(std::memory_order_acquire);
+            const std::uintptr_t word = readers_->read();
+            const group_table* const current = table_cell::table(word);
             if (const group_table* const older = current->older.load(std::memory_order_acquire)) {
                 if (older->find(hash, fits, at)) {
                     return older;
@@ -73,7 +97,7 @@ public:
             if (current->find(hash, fits, at)) {
                 return current;
             }
-            if (table_.load(std::memory_order_acquire) == current) {
+            if (table_cell::table(readers_->read()) == current) {
                 return nullptr;
             }
         }
@@ -81,7 +105,7 @@ public:
 
     // Under the lock. Slots are of `table()`, and valid until the next call that may grow it.
 
-    [[nodiscard]] group_table& table() const noexcept { return *table_.load(std::memory_order_relaxed); }
+    [[nodiscard]] group_table& table() const noexcept { return *table_; }
 
     /// As `find`; an entry in the older table is moved first.
     template <class Fits>
@@ -189,9 +213,11 @@ private:
     [[nodiscard]] static std::size_t most_used(const group_table& table) noexcept;
     void set_limits() noexcept;
 
-    alignas(64) std::atomic<group_table*> table_;  // alone with what seldom changes: readers read it
+    table_cell own_readers_{};
+    table_cell* const readers_;
 
-    alignas(64) slot_layout layout_;
+    group_table* table_ = nullptr;  // the current one, for the lock's holder
+    slot_layout layout_;
     const content content_;
     std::size_t live_ = 0;  // entries, in both tables
     std::size_t used_ = 0;  // slots of the current table that are not empty
