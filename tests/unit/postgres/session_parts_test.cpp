@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
 #include <boost/asio/io_context.hpp>
+#include <cstdlib>
+#include <fstream>
 #include <random>
 #include <set>
 #include <string>
@@ -11,6 +13,7 @@
 #include "postgres/session_config.hpp"
 #include "postgres/session_traces.hpp"
 #include "postgres/statement_cache.hpp"
+#include "support/temp_dir.hpp"
 
 namespace levee::postgres::detail {
 namespace {
@@ -174,6 +177,19 @@ TEST(postgres_connect_plan, lists_are_paired_up) {
     for (const char* none : {"", "/tmp", "10.0.0.1", "::1", "@abstract"}) {
         EXPECT_FALSE(is_name({.host = none})) << none;
     }
+}
+
+TEST(postgres_options, leave_services_to_the_environment) {
+    const tests::temp_dir folder;
+    const std::string file = folder / "services";
+    std::ofstream(file) << "[shop]\nhost=10.9.8.7\nport=6543\n";
+    ::setenv("PGSERVICEFILE", file.c_str(), 1);
+    ::setenv("PGSERVICE", "shop", 1);
+    boost::asio::io_context context;
+    const session_config config({.executor = context.get_executor()});
+    ::unsetenv("PGSERVICE");
+    ::unsetenv("PGSERVICEFILE");
+    EXPECT_EQ(config.servers.at(0), (server_address{.host = "10.9.8.7", .port = "6543"}));
 }
 
 TEST(postgres_options, wrong_ones_name_the_field_and_never_show_the_uri) {
