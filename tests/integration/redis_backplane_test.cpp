@@ -16,7 +16,8 @@
 #include "levee/redis/error.hpp"
 #include "levee/testing/backplane_contract.hpp"
 #include "levee/testing/chaos_backplane.hpp"
-#include "support/redis_server.hpp"
+#include "support/polling.hpp"
+#include "support/redis_fixture.hpp"
 #include "support/tcp_proxy.hpp"
 
 namespace levee::redis {
@@ -26,20 +27,9 @@ namespace asio = boost::asio;
 using namespace std::chrono_literals;
 using levee::testing::backplane_contract;
 using levee::testing::backplane_under_test;
+using tests::comes_true;
 using tests::proxy_mode;
-using tests::redis_server;
 using tests::tcp_proxy;
-
-bool comes_true(const std::function<bool()>& is_so, duration within = 20s) {
-    const time_point until = after(clock::precise().now(), within);
-    while (!is_so()) {
-        if (clock::precise().now() >= until) {
-            return false;
-        }
-        std::this_thread::sleep_for(1ms);
-    }
-    return true;
-}
 
 backplane_message about(std::string name, change what = change::invalidated) {
     backplane_message made;
@@ -50,19 +40,17 @@ backplane_message about(std::string name, change what = change::invalidated) {
     return made;
 }
 
-class redis_backplane : public ::testing::Test {
+class redis_backplane : public tests::redis_fixture {
 protected:
     void SetUp() override {
-        if (!redis_server::is_installed()) {
-            GTEST_SKIP() << "no redis-server";
+        redis_fixture::SetUp();
+        if (!IsSkipped()) {
+            proxy_ = std::make_unique<tcp_proxy>(server().port());
         }
-        server_ = std::make_unique<redis_server>();
-        proxy_ = std::make_unique<tcp_proxy>(server_->port());
     }
 
     std::shared_ptr<client> connect(std::uint16_t port, duration timeout = 20s) {
-        return std::make_shared<client>(
-            client_options{.port = port, .executor = rt_.get_executor(), .command_timeout = timeout});
+        return redis_fixture::connect(timeout, port);
     }
     std::shared_ptr<backplane> make(std::shared_ptr<client> over, backplane_options options = {}) {
         options.ping_interval = 100ms;
@@ -82,8 +70,6 @@ protected:
         }
     }
 
-    levee::runtime rt_{2, 2};
-    std::unique_ptr<redis_server> server_;
     std::unique_ptr<tcp_proxy> proxy_;
 };
 
@@ -121,7 +107,7 @@ private:
 };
 
 TEST_F(redis_backplane, meets_the_contract_with_a_link_that_is_silenced) {
-    meets_contract({.one = make(connect(server_->port())),
+    meets_contract({.one = make(connect(server().port())),
                     .two = make(connect(proxy_->port(), 300ms)),
                     .cut = [this] { proxy_->set(proxy_mode::is_silent); },
                     .heal = [this] { proxy_->set(proxy_mode::works); }},
@@ -129,7 +115,7 @@ TEST_F(redis_backplane, meets_the_contract_with_a_link_that_is_silenced) {
 }
 
 TEST_F(redis_backplane, meets_the_contract_with_a_link_that_is_reset) {
-    meets_contract({.one = make(connect(server_->port())),
+    meets_contract({.one = make(connect(server().port())),
                     .two = make(connect(proxy_->port(), 300ms)),
                     .cut = [this] { proxy_->set(proxy_mode::refuses); },
                     .heal = [this] { proxy_->set(proxy_mode::works); }},
@@ -140,7 +126,7 @@ TEST_F(redis_backplane, meets_the_contract_by_coroutines_and_behind_chaos) {
     const auto time = async::steady_scheduler(rt_.get_executor());
     const auto behind = [&](std::uint64_t seed) {
         return std::make_shared<levee::testing::chaos_backplane>(
-            make(connect(server_->port())), time,
+            make(connect(server().port())), time,
             levee::testing::chaos_backplane_options{.seed = seed,
                                                     .delivery_delay = 5ms,
                                                     .publish_delay = 2ms,
@@ -168,11 +154,11 @@ TEST_F(redis_backplane, tells_a_gap_to_who_subscribed_before_it_stood) {
 }
 
 TEST_F(redis_backplane, tells_a_gap_when_the_server_was_restarted_and_hears_again) {
-    const auto link = make(connect(server_->port()));
+    const auto link = make(connect(server().port()));
     const listener heard(*link);
     for (int i = 1; i <= 2; ++i) {
-        server_->kill();
-        server_->start();
+        server().kill();
+        server().start();
         EXPECT_TRUE(comes_true([&] { return heard.gaps() >= i; }));
         EXPECT_TRUE(comes_true([&] { return link->fresh_until() > clock::precise().now(); }));
         link->publish(about(std::to_string(i)));
@@ -181,16 +167,16 @@ TEST_F(redis_backplane, tells_a_gap_when_the_server_was_restarted_and_hears_agai
 }
 
 TEST_F(redis_backplane, is_not_fresh_while_the_server_is_stopped) {
-    const auto link = make(connect(server_->port()));
-    server_->pause();
+    const auto link = make(connect(server().port()));
+    server().pause();
     EXPECT_TRUE(comes_true([&] { return link->fresh_until() <= clock::precise().now(); }));
-    server_->resume();
+    server().resume();
     EXPECT_TRUE(comes_true([&] { return link->fresh_until() > clock::precise().now(); }));
 }
 
 TEST_F(redis_backplane, sends_later_what_could_not_be_sent_the_newest_of_each_key) {
     const auto link = make(connect(proxy_->port(), 50ms));
-    const auto other = make(connect(server_->port()));
+    const auto other = make(connect(server().port()));
     const listener heard(*other);
     link->publish(about("first"));
     EXPECT_TRUE(comes_true([&] { return heard.has_heard("first"); }));
@@ -211,7 +197,7 @@ TEST_F(redis_backplane, sends_later_what_could_not_be_sent_the_newest_of_each_ke
 
 TEST_F(redis_backplane, tells_the_others_that_everything_may_have_changed_when_too_much_is_unsent) {
     const auto link = make(connect(proxy_->port(), 20ms), {.max_unsent = 3});
-    const auto other = make(connect(server_->port()));
+    const auto other = make(connect(server().port()));
     const listener heard(*other);
     proxy_->set(proxy_mode::refuses);
     for (int i = 0; i < 6; ++i) {
@@ -225,8 +211,8 @@ TEST_F(redis_backplane, tells_the_others_that_everything_may_have_changed_when_t
 }
 
 TEST_F(redis_backplane, ignores_what_is_foreign_and_tells_a_gap_for_what_it_cannot_read) {
-    const auto link = make(connect(server_->port()));
-    const auto db = connect(server_->port());
+    const auto link = make(connect(server().port()));
+    const auto db = connect(server().port());
     const listener heard(*link);
     db->publish("levee", "hello");
     db->publish("levee", "");
@@ -239,8 +225,8 @@ TEST_F(redis_backplane, ignores_what_is_foreign_and_tells_a_gap_for_what_it_cann
 }
 
 TEST_F(redis_backplane, numbers_stay_in_order_with_many_threads) {
-    const auto link = make(connect(server_->port()));
-    const auto other = make(connect(server_->port()));
+    const auto link = make(connect(server().port()));
+    const auto other = make(connect(server().port()));
     const listener heard(*other);
     {
         std::vector<std::jthread> threads;
@@ -257,7 +243,7 @@ TEST_F(redis_backplane, numbers_stay_in_order_with_many_threads) {
 }
 
 TEST_F(redis_backplane, refuses_to_block_a_thread_of_its_executor) {
-    const auto link = make(connect(server_->port()));
+    const auto link = make(connect(server().port()));
     std::error_code code;
     asio::post(rt_.get_executor(), asio::use_future([&] {
                    try {
@@ -271,7 +257,7 @@ TEST_F(redis_backplane, refuses_to_block_a_thread_of_its_executor) {
 }
 
 TEST_F(redis_backplane, refuses_wrong_options) {
-    const auto db = connect(server_->port());
+    const auto db = connect(server().port());
     EXPECT_THROW(backplane(db, {.channel = ""}), std::invalid_argument);
     EXPECT_THROW(backplane(db, {.ping_interval = 0s}), std::invalid_argument);
     EXPECT_THROW(backplane(db, {.ping_timeout = -1s}), std::invalid_argument);

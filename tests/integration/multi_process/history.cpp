@@ -154,13 +154,13 @@ private:
             for (std::size_t i = 0; i + 1 < all.size(); ++i) {
                 const event& first = *all[i].what;
                 const event& second = *all[i + 1].what;
-                ++counts.g4;
-                if (second.began >= first.ended) {
-                    continue;
-                }
                 const disturbance window{first.began - before_load, second.began};
                 if (is_excused(excuses[key], window) ||
                     is_excused(of_.of_server, {window.began - of_.lease, window.ended})) {
+                    continue;
+                }
+                ++counts.g4;  // these two may not have met
+                if (second.began >= first.ended) {
                     continue;
                 }
                 std::ostringstream text;

@@ -302,7 +302,6 @@ int serve(const worker_orders& orders) {
             splitmix64 random(orders.slot * 10 + t + 1);
             while (!state->is_over.load()) {
                 const auto key = static_cast<std::uint16_t>(draw(random, 50));
-                state->requests.fetch_add(1);
                 try {
                     if (!here.values->get("g:" + std::to_string(key))) {
                         state->failures.fetch_add(1);
@@ -312,6 +311,7 @@ int serve(const worker_orders& orders) {
                         std::fprintf(stderr, "worker: %s\n", e.what());
                     }
                 }
+                state->requests.fetch_add(1);  // answered
                 std::this_thread::sleep_for(500us);
             }
         });
