@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "hit_ratio/golden.hpp"
 #include "hit_ratio/miss_ratio_curve.hpp"
 #include "hit_ratio/plot.hpp"
 #include "hit_ratio/policies.hpp"
@@ -27,7 +28,7 @@ struct arguments {
     std::string trace;
     std::vector<std::uint64_t> entries, bytes;
     std::vector<std::string> policies;
-    std::string csv, plot;
+    std::string csv, plot, golden;
     bool fixed_sizes = false;
     std::uint64_t seed = 1;
     unsigned threads = 2;
@@ -49,6 +50,13 @@ void declare(CLI::App& app, arguments& to) {
     app.add_option("--policies", to.policies,
                    "Policies to compare, of " + lab::policy_names() + "; default: all that the sizes allow")
         ->delimiter(',');
+    app.add_option(
+           "--golden", to.golden,
+           "Folder of the README's traces: replay its 43 pairs of trace and size, and print their means")
+        ->excludes("--trace")
+        ->excludes("--entries")
+        ->excludes("--bytes")
+        ->excludes("--policies");
     app.add_option("--csv", to.csv, "Write the figures to this file");
     app.add_option("--plot", to.plot, "Draw the miss-ratio curve into this SVG file");
     app.add_option("--seed", to.seed, "Seed of the made-up workload")->capture_default_str();
@@ -156,7 +164,7 @@ int main(int argc, char** argv) {
         } catch (const CLI::ParseError& problem) {
             return app.exit(problem) == 0 ? 0 : wrong_usage;
         }
-        run(from);
+        from.golden.empty() ? run(from) : lab::print_golden(std::cout, from.golden, from.threads);
         return 0;
     } catch (const std::invalid_argument& problem) {
         std::cerr << "hit_ratio: " << problem.what() << '\n';
