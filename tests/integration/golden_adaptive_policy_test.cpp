@@ -78,7 +78,7 @@ INSTANTIATE_TEST_SUITE_P(traces, golden_adaptive_policy,
                                          traced{"lirs_sprite", 1.5, 1.5}, traced{"scarab_recs", 1.0, 1.0},
                                          // A few thousand requests: over before the workload is known.
                                          traced{"lirs_cpp", 3.0, 3.0}, traced{"lirs_gli", 3.0, 3.0},
-                                         traced{"lirs_multi1", 2.5, 2.5}, traced{"lirs_multi2", 1.5, 1.5},
+                                         traced{"lirs_multi1", 2.5, 2.5}, traced{"lirs_multi2", 1.5, 2.0},
                                          traced{"lirs_multi3", 2.0, 2.0}),
                          name_of_trace);
 

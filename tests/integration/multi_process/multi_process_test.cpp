@@ -182,7 +182,7 @@ void processes::disturb_and_check(std::uint64_t seed, duration span) {
     EXPECT_GT(counts.g2, 10U);
     EXPECT_GT(counts.marks, 0U);
     EXPECT_GT(counts.g3, 100U);
-    EXPECT_GT(counts.g4, 10U);
+    EXPECT_GT(counts.g4, 0U);  // of pairs that a violation could have shown in
     for (const int times : done) {
         EXPECT_GT(times, 0) << "a disturbance that never came";
     }

@@ -70,7 +70,7 @@ private:
     template <class Chosen>
     acts begin_marking(Chosen chosen) {
         acts all;
-        for (std::uint16_t key = 0; key < all_keys; ++key) {
+        for (std::uint16_t key = 0; key < all_keys + calm_keys; ++key) {
             if (chosen(key)) {
                 all.push_back(begin_change(key));
                 all.back().mark_by_mark();
@@ -99,9 +99,11 @@ private:
 
     void act_once(splitmix64& random) {
         auto& values = *here_.values;
-        const auto key = static_cast<std::uint16_t>(draw(random, all_keys));
-        const std::string text = text_of(key);
         const std::uint64_t what = draw(random, 1000);
+        const bool is_calm = what < 850 && draw(random, 4) == 0;
+        const auto key =
+            static_cast<std::uint16_t>(is_calm ? all_keys + draw(random, calm_keys) : draw(random, all_keys));
+        const std::string text = text_of(key);
         state_->requests.fetch_add(1);
         try {
             if (what < 400) {
@@ -154,7 +156,8 @@ private:
             }
         } else if (what < 975) {
             const std::uint64_t parity = draw(random, 2);
-            auto all = begin_marking([&](auto k) { return k >= first_tagged && k % 2 == parity; });
+            auto all =
+                begin_marking([&](auto k) { return k >= first_tagged && k < all_keys && k % 2 == parity; });
             end(all, all_of_it.invalidate_tag("t" + std::to_string(parity)));
         } else if (what < 980) {
             auto all = begin_marking([&](auto k) { return group_of(k) == group_of(key); });
