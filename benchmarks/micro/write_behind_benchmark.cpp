@@ -1,12 +1,15 @@
 // Write-behind beside what it replaces: one-row write-through, and batched upserts written by hand over libpq
 // and SQLite. Every figure of a pair comes from the same run against the same server, which syncs each
-// commit.
+// commit. The journal, SQLite's file and the server's data are on one disk.
 #include "levee/cache/write_behind.hpp"
 
 #include <benchmark/benchmark.h>
 #include <libpq-fe.h>
 #include <sqlite3.h>
+#include <stdlib.h>
+#include <sys/vfs.h>
 
+#include <array>
 #include <atomic>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -16,9 +19,11 @@
 #include <cmath>
 #include <condition_variable>
 #include <cstdint>
+#include <filesystem>
 #include <latch>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
@@ -49,6 +54,12 @@ constexpr std::size_t batch_rows = 256;
 constexpr std::size_t connections = 32;
 constexpr auto measured_for = 2s;
 
+void must_be(bool is_so, const char* otherwise) {
+    if (!is_so) {
+        throw std::runtime_error(otherwise);
+    }
+}
+
 /// Takes everything at once.
 std::shared_ptr<levee::source<key, number>> sink() {
     return levee::source_from<key, number>([](const key&) { return std::optional<number>(); },
@@ -60,6 +71,18 @@ levee::cache_options<key, number> caches(levee::runtime& on) {
             .executor = on.get_executor(),
             .blocking_executor = on.blocking_executor()};
 }
+
+/// Where syncing costs something: the working directory, should the folder for temporary files be memory.
+/// Before anything makes a folder there.
+void use_a_real_disk() {
+    constexpr long memory = 0x01021994;  // TMPFS_MAGIC
+    struct statfs what{};
+    const auto usual = std::filesystem::temp_directory_path();
+    if (::statfs(usual.c_str(), &what) == 0 && what.f_type == memory) {
+        ::setenv("TMPDIR", std::filesystem::current_path().c_str(), 1);
+    }
+}
+const bool is_on_disk = (use_a_real_disk(), true);
 
 levee::tests::postgres_server& server() {
     static levee::tests::postgres_server one;
@@ -121,13 +144,18 @@ void put_while_stalled(benchmark::State& state) {
                                                   });
         levee::write_behind<key, number> cache(to, caches(on),
                                                {.flush_interval = 10ms, .max_pending = 100'000});
+        // Each put has its slot. One that is late because of the puts before it waits from its slot on; one
+        // that is late because the thread slept too long begins when it begins.
         levee::histogram latency;
         const auto begin = clock_type::now();
+        auto ended = begin;
         for (key k = 0; k < 90'000; ++k) {
-            const auto before = clock_type::now();
+            const auto slot = begin + k * 5'000'000'000ns / 90'000;
+            std::this_thread::sleep_until(slot);
+            const auto from = ended > slot ? slot : clock_type::now();
             cache.put(k, k);
-            latency.record(static_cast<std::uint64_t>((clock_type::now() - before).count()));
-            std::this_thread::sleep_until(begin + k * 5'000'000'000ns / 90'000);
+            ended = clock_type::now();
+            latency.record(static_cast<std::uint64_t>((ended - from).count()));
         }
         state.SetIterationTime(std::chrono::duration<double>(clock_type::now() - begin).count());
         {
@@ -220,7 +248,7 @@ void journal_beside_write_through(benchmark::State& state, int writers, bool is_
             levee::write_behind<key, number> cache(table(on), caches(on), journaled(dir / "journal"));
             behind += (is_async ? with_coroutines(cache, on, writers) : with_threads(cache, writers)) / 2;
             records_per_sync = cache.stats().journal.records_per_sync();
-            cache.close(60s);
+            must_be(cache.close(60s), "not flushed");
         }
         state.SetIterationTime(std::chrono::duration<double>(clock_type::now() - begin).count());
         state.counters["through/s"] = through;
@@ -279,7 +307,7 @@ void zipf_writes(benchmark::State& state) {
                 std::this_thread::sleep_until(begin + i * 1'000'000'000ns / 50'000);
             }
         }
-        cache.flush(60s);
+        must_be(cache.flush(60s), "not flushed");
         state.SetIterationTime(std::chrono::duration<double>(clock_type::now() - begin).count());
         const auto stats = cache.stats();
         state.counters["writes"] = static_cast<double>(stats.accepted);
@@ -299,68 +327,108 @@ double flush_all(const std::shared_ptr<levee::source<key, number>>& to, levee::r
     for (std::size_t i = 0; i < flush_rows; ++i) {
         cache.put(static_cast<key>(i), value);
     }
-    cache.flush(60s);
+    must_be(cache.flush(60s), "not flushed");
+    must_be(cache.stats().flushed == flush_rows, "not all rows were flushed");
     return static_cast<double>(flush_rows) / std::chrono::duration<double>(clock_type::now() - begin).count();
 }
 
-std::string array_text(std::size_t first, std::size_t count, number constant, bool is_value) {
-    std::string text = "{";
-    for (std::size_t i = 0; i < count; ++i) {
-        text +=
-            (i == 0 ? "" : ",") + std::to_string(is_value ? static_cast<std::size_t>(constant) : first + i);
+/// A bigint[] in the server's binary form, which is what the cache sends.
+class bigint_array {
+public:
+    void begin(std::size_t count) {
+        raw_.clear();
+        put(1, 4);      // dimension
+        put(0, 4);      // no nulls
+        put(20, 4);     // of int8
+        put(count, 4);  // so many,
+        put(1, 4);      // from 1 on
     }
-    return text + "}";
-}
+    void add(std::int64_t value) {
+        put(8, 4);
+        put(static_cast<std::uint64_t>(value), 8);
+    }
+    [[nodiscard]] const char* data() const noexcept { return raw_.data(); }
+    [[nodiscard]] int size() const noexcept { return static_cast<int>(raw_.size()); }
+
+private:
+    void put(std::uint64_t value, int width) {
+        for (int shift = 8 * (width - 1); shift >= 0; shift -= 8) {
+            raw_.push_back(static_cast<char>(value >> static_cast<unsigned>(shift)));
+        }
+    }
+    std::string raw_{};
+};
 
 /// The same rows by one prepared statement of libpq, batch after batch.
 double by_hand_postgres(number value) {
     struct closing {
         void operator()(PGconn* c) const noexcept { PQfinish(c); }
+        void operator()(PGresult* r) const noexcept { PQclear(r); }
     };
     const std::unique_ptr<PGconn, closing> db(PQconnectdb(server().uri().c_str()));
-    PQclear(PQprepare(db.get(), "up",
-                      "INSERT INTO t (key, value) SELECT * FROM unnest($1::bigint[], $2::bigint[]) "
-                      "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                      2, nullptr));
+    const auto check = [&](PGresult* got) {
+        const std::unique_ptr<PGresult, closing> result(got);
+        if (PQresultStatus(result.get()) != PGRES_COMMAND_OK) {
+            throw std::runtime_error(PQerrorMessage(db.get()));
+        }
+    };
+    check(PQprepare(db.get(), "up",
+                    "INSERT INTO t (key, value) SELECT * FROM unnest($1::bigint[], $2::bigint[]) "
+                    "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                    2, nullptr));
+    bigint_array keys;
+    bigint_array values;
+    constexpr std::array<int, 2> binary{1, 1};
     const auto begin = clock_type::now();
     for (std::size_t first = 0; first < flush_rows; first += batch_rows) {
         const std::size_t count = std::min(batch_rows, flush_rows - first);
-        const std::string keys = array_text(first, count, 0, false);
-        const std::string values = array_text(first, count, value, true);
-        const char* parameters[] = {keys.c_str(), values.c_str()};
-        PGresult* result = PQexecPrepared(db.get(), "up", 2, parameters, nullptr, nullptr, 0);
-        if (PQresultStatus(result) != PGRES_COMMAND_OK) {
-            throw std::runtime_error(PQerrorMessage(db.get()));
+        keys.begin(count);
+        values.begin(count);
+        for (std::size_t i = 0; i < count; ++i) {
+            keys.add(static_cast<key>(first + i));
+            values.add(value);
         }
-        PQclear(result);
+        const std::array<const char*, 2> parameters{keys.data(), values.data()};
+        const std::array<int, 2> sizes{keys.size(), values.size()};
+        check(PQexecPrepared(db.get(), "up", 2, parameters.data(), sizes.data(), binary.data(), 0));
     }
     return static_cast<double>(flush_rows) / std::chrono::duration<double>(clock_type::now() - begin).count();
 }
 
 double by_hand_sqlite(const std::string& path, number value) {
-    sqlite3* db = nullptr;
-    sqlite3_open(path.c_str(), &db);
-    sqlite3_exec(db, "PRAGMA synchronous=FULL", nullptr, nullptr, nullptr);
-    sqlite3_stmt* up = nullptr;
-    sqlite3_prepare_v2(db,
-                       "INSERT INTO t (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = "
-                       "excluded.value",
-                       -1, &up, nullptr);
+    struct closing {
+        void operator()(sqlite3* d) const noexcept { sqlite3_close(d); }
+        void operator()(sqlite3_stmt* s) const noexcept { sqlite3_finalize(s); }
+    };
+    sqlite3* opened = nullptr;
+    const int code = sqlite3_open(path.c_str(), &opened);
+    const std::unique_ptr<sqlite3, closing> db(opened);
+    const auto check = [&](int got, int wanted = SQLITE_OK) {
+        if (got != wanted) {
+            throw std::runtime_error(sqlite3_errmsg(db.get()));
+        }
+    };
+    const auto run = [&](const char* sql) { check(sqlite3_exec(db.get(), sql, nullptr, nullptr, nullptr)); };
+    check(code);
+    run("PRAGMA synchronous=FULL");
+    sqlite3_stmt* prepared = nullptr;
+    check(sqlite3_prepare_v2(db.get(),
+                             "INSERT INTO t (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET "
+                             "value = excluded.value",
+                             -1, &prepared, nullptr));
+    const std::unique_ptr<sqlite3_stmt, closing> up(prepared);
     const auto begin = clock_type::now();
     for (std::size_t first = 0; first < flush_rows; first += batch_rows) {
-        sqlite3_exec(db, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr);
+        run("BEGIN IMMEDIATE");
         for (std::size_t i = first; i < std::min(flush_rows, first + batch_rows); ++i) {
-            sqlite3_bind_int64(up, 1, static_cast<sqlite3_int64>(i));
-            sqlite3_bind_int64(up, 2, value);
-            sqlite3_step(up);
-            sqlite3_reset(up);
+            check(sqlite3_bind_int64(up.get(), 1, static_cast<sqlite3_int64>(i)));
+            check(sqlite3_bind_int64(up.get(), 2, value));
+            check(sqlite3_step(up.get()), SQLITE_DONE);
+            check(sqlite3_reset(up.get()));
         }
-        sqlite3_exec(db, "COMMIT", nullptr, nullptr, nullptr);
+        run("COMMIT");
     }
-    const auto took = clock_type::now() - begin;
-    sqlite3_finalize(up);
-    sqlite3_close(db);
-    return static_cast<double>(flush_rows) / std::chrono::duration<double>(took).count();
+    return static_cast<double>(flush_rows) / std::chrono::duration<double>(clock_type::now() - begin).count();
 }
 
 void report_flush(benchmark::State& state, double behind, double by_hand) {

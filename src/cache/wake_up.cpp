@@ -79,6 +79,15 @@ asio::awaitable<bool> wake_up::notified(std::shared_ptr<wake_up> at) {
         auto slot = asio::get_associated_cancellation_slot(handler);
         const std::shared_ptr<sleeper> me =
             std::make_shared<handler_sleeper<std::decay_t<decltype(handler)>>>(std::move(handler));
+        // Before anybody can wake it: its handler, with the slot, may run and be gone right after that.
+        if (slot.is_connected()) {
+            slot.assign(
+                [weak = std::weak_ptr<wake_up>(self), who = me.get()](asio::cancellation_type /*any*/) {
+                    if (const auto still = weak.lock()) {
+                        still->cancel(who);
+                    }
+                });
+        }
         bool is_awake = self == nullptr;
         if (!is_awake) {
             const std::lock_guard lock(self->mutex_);
@@ -89,13 +98,6 @@ asio::awaitable<bool> wake_up::notified(std::shared_ptr<wake_up> at) {
         }
         if (is_awake) {
             me->wake(false);
-        } else if (slot.is_connected()) {
-            slot.assign(
-                [weak = std::weak_ptr<wake_up>(self), who = me.get()](asio::cancellation_type /*any*/) {
-                    if (const auto still = weak.lock()) {
-                        still->cancel(who);
-                    }
-                });
         }
     };
     co_await asio::async_initiate<decltype(asio::use_awaitable), void(std::exception_ptr)>(

@@ -1,13 +1,16 @@
 #include "levee/cache/detail/write_log.hpp"
 
-#include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <exception>
+#include <string>
 #include <utility>
+
+#include "cache/tracked_executor.hpp"
+#include "levee/core/error.hpp"
 
 namespace levee::cache_detail {
 
@@ -53,11 +56,80 @@ asio::awaitable<void> write_log::sync_later(std::weak_ptr<write_log> of,
     }
 }
 
-asio::awaitable<void> write_log::async_durable(std::shared_ptr<write_log> self, std::uint64_t sequence) {
+void write_log::awaited::tell(std::exception_ptr failure) {
+    if (!is_over.exchange(true)) {
+        std::exchange(done, nullptr)(std::move(failure));
+    }
+}
+
+void write_log::when_durable(std::uint64_t sequence, time_point deadline,
+                             std::function<void(std::exception_ptr)> done) {
+    auto one = std::make_shared<awaited>(sequence, deadline, std::move(done));
+    journal_->when_durable(sequence, [one](std::exception_ptr failure) { one->tell(std::move(failure)); });
+    if (!one->is_over.load()) {
+        keep_deadline(std::move(one));
+    }
+}
+
+void write_log::keep_deadline(std::shared_ptr<awaited> one) {
+    bool is_to_start = false;
+    {
+        const std::lock_guard lock(mutex_);
+        while (!deadlines_.empty() && deadlines_.front()->is_over.load()) {
+            deadlines_.pop_front();
+        }
+        deadlines_.push_back(std::move(one));
+        is_to_start = !std::exchange(is_watching_, true);
+    }
+    if (is_to_start) {
+        asio::co_spawn(time_->executor(), watch_deadlines(weak_from_this(), time_), asio::detached);
+    }
+}
+
+asio::awaitable<void> write_log::watch_deadlines(std::weak_ptr<write_log> of,
+                                                 std::shared_ptr<async::scheduler> time) {
+    for (;;) {
+        time_point next = (time_point::max)();
+        if (const auto self = of.lock()) {
+            next = self->tell_late(time->now());
+        }
+        if (next == (time_point::max)()) {
+            co_return;
+        }
+        co_await time->sleep_until(next);
+    }
+}
+
+/// When the next deadline is; the highest time_point: there is none, and nobody watches any more.
+time_point write_log::tell_late(time_point now) {
+    for (;;) {
+        std::shared_ptr<awaited> late;
+        {
+            const std::lock_guard lock(mutex_);
+            while (!deadlines_.empty() && deadlines_.front()->is_over.load()) {
+                deadlines_.pop_front();
+            }
+            if (deadlines_.empty()) {
+                is_watching_ = false;
+                return (time_point::max)();
+            }
+            if (deadlines_.front()->deadline > now) {
+                return deadlines_.front()->deadline;
+            }
+            late = std::move(deadlines_.front());
+            deadlines_.pop_front();
+        }
+        late->tell(std::make_exception_ptr(
+            error(errc::timeout, "journal: waiting for record " + std::to_string(late->sequence))));
+    }
+}
+
+asio::awaitable<void> write_log::async_durable(std::shared_ptr<write_log> self, std::uint64_t sequence,
+                                               time_point deadline) {
     auto begin = [&](auto handler) {
         const auto held = std::make_shared<decltype(handler)>(std::move(handler));
-        self->when_durable(sequence, [held](std::exception_ptr failure) {
-            const auto executor = asio::get_associated_executor(*held);
+        const auto executor = tracked_executor_of(*held);
+        self->when_durable(sequence, deadline, [held, executor](std::exception_ptr failure) {
             asio::post(executor, [held, failure = std::move(failure)] { std::move (*held)(failure); });
         });
     };

@@ -56,11 +56,10 @@ std::optional<write_batch> write_schedule::take(time_point now, bool is_urgent) 
         waiting_.erase(earliest);
         was_retry_ = true;
     } else if (may_send) {
-        batch = from_queue(now);
+        batch = from_queue();
         was_retry_ = false;
     }
     if (batch) {
-        batch->successes = successes_;
         for (write_slot* slot : batch->slots) {
             slot->place = write_place::flying;
         }
@@ -69,7 +68,7 @@ std::optional<write_batch> write_schedule::take(time_point now, bool is_urgent) 
     return batch;
 }
 
-write_batch write_schedule::from_queue(time_point /*now*/) {
+write_batch write_schedule::from_queue() {
     write_batch batch;
     std::size_t bytes = 0;
     batch.slots.reserve(std::min(queue_.size(), limit_));
@@ -83,6 +82,7 @@ write_batch write_schedule::from_queue(time_point /*now*/) {
         queue_.pop_front();
     }
     queued_bytes_ -= bytes;
+    batch.successes = successes_;
     return batch;
 }
 
@@ -130,16 +130,19 @@ auto write_schedule::failed(write_batch batch, write_failure kind, time_point no
         const duration pause = backoff_delay(options_.backoff, refusals_++, uniform_unit(random_));
         paused_until_ = after(now, pause);
     }
-    if (!is_outage || successes_ != batch.successes) {
-        ++batch.attempts;
-    }
+    const bool counts = !is_outage || successes_ != batch.successes;
+    ++(counts ? batch.attempts : batch.refusals);
     const bool is_alone = batch.slots.size() == 1;
     const std::size_t limit =
         kind == write_failure::permanent
             ? (is_alone ? options_.permanent_attempts : 1)
             : (is_alone ? options_.max_attempts : (batch.is_split ? 1 : options_.batch_attempts));
-    if (is_outage && successes_ == batch.successes) {
-        wait(std::move(batch), now);
+    if (!counts) {
+        if (may_halve_refused(batch)) {
+            halve(std::move(batch), now, true);
+        } else {
+            wait(std::move(batch), now);
+        }
         return verdict::retry;
     }
     if (batch.attempts < limit) {
@@ -150,15 +153,28 @@ auto write_schedule::failed(write_batch batch, write_failure kind, time_point no
     if (is_alone) {
         return verdict::give_up;
     }
+    halve(std::move(batch), now, false);
+    return verdict::retry;
+}
+
+bool write_schedule::may_halve_refused(const write_batch& batch) const noexcept {
+    return batch.slots.size() > 1 &&
+           (batch.is_probe || (batch.refusals >= options_.batch_attempts &&
+                               std::none_of(waiting_.begin(), waiting_.end(), [](const auto& each) {
+                                   return each.is_probe && each.slots.size() > 1;
+                               })));
+}
+
+void write_schedule::halve(write_batch batch, time_point due, bool is_probing) {
     write_batch half{.is_split = true};
     const auto middle = batch.slots.begin() + static_cast<std::ptrdiff_t>(batch.slots.size() / 2);
     half.slots.assign(middle, batch.slots.end());
     batch.slots.erase(middle, batch.slots.end());
     batch.is_split = true;
-    batch.attempts = 0;
-    wait(std::move(batch), now);
-    wait(std::move(half), now);
-    return verdict::retry;
+    batch.attempts = batch.refusals = 0;
+    batch.is_probe = is_probing;
+    wait(std::move(batch), due);
+    wait(std::move(half), due);
 }
 
 void write_schedule::keep(write_batch batch, time_point now) {
@@ -166,11 +182,13 @@ void write_schedule::keep(write_batch batch, time_point now) {
 }
 
 void write_schedule::wait(write_batch batch, time_point due) {
-    batch.due = due;
-    for (write_slot* slot : batch.slots) {
+    waiting_.push_back(std::move(batch));
+    write_batch& kept = waiting_.back();
+    kept.due = due;
+    kept.successes = successes_;
+    for (write_slot* slot : kept.slots) {
         slot->place = write_place::retrying;
     }
-    waiting_.push_back(std::move(batch));
 }
 
 }  // namespace levee::cache_detail

@@ -159,23 +159,49 @@ void journal::core::wait(std::uint64_t sequence, time_point deadline, bool on_me
             if (!shall_lead && clock::precise().now() >= deadline) {
                 throw error(errc::timeout, "journal: waiting for record " + std::to_string(sequence));
             }
+            gather(lock);
             failed = lead(lock, on_medium);
             if (failed && on_medium) {
                 std::rethrow_exception(failed);
             }
             continue;
         }
-        waiter me{.sequence = sequence, .on_medium = on_medium};
-        waiters_.push_back(&me);
-        me.woken.wait_until(lock, deadline, [&] { return me.is_woken; });
-        if (!me.is_woken) {
-            std::erase(waiters_, &me);
-            if (!is_known_locked(sequence, on_medium, failed)) {
+        const auto me = std::make_shared<waiter>(sequence, on_medium);
+        waiters_.push_back(me);
+        if (waiters_.size() == gathered_at_) {
+            gathered_.notify_one();
+        }
+        lock.unlock();
+        auto told = me->wait_until(deadline);
+        if (told == waiter::news::none) {
+            lock.lock();
+            if (std::erase(waiters_, me) != 0) {
                 throw error(errc::timeout, "journal: waiting for record " + std::to_string(sequence));
             }
+            lock.unlock();
+            told = me->wait_until(deadline);  // at the last moment
         }
-        shall_lead = me.is_woken;
+        if (told == waiter::news::served) {
+            if (me->error) {
+                std::rethrow_exception(me->error);
+            }
+            return;
+        }
+        lock.lock();
+        shall_lead = true;
     }
+}
+
+void journal::core::waiter::tell(news what, const std::exception_ptr& why) {
+    const std::lock_guard lock(mutex);
+    told = what;
+    error = why;
+}
+
+auto journal::core::waiter::wait_until(time_point deadline) -> news {
+    std::unique_lock lock(mutex);
+    woken.wait_until(lock, deadline, [this] { return told != news::none; });
+    return told;
 }
 
 void journal::core::when_durable(std::uint64_t sequence, std::function<void(std::exception_ptr)> done) {

@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "journal/gathering_window.hpp"
 #include "journal/recovery.hpp"
 #include "journal/release_window.hpp"
 #include "journal/segment_writer.hpp"
@@ -57,13 +58,24 @@ public:
     const journal_recovery& recovery_report() const noexcept { return report_; }
 
 private:
-    /// A thread in `wait`, on its stack.
+    /// A thread in `wait`. It is told under its own mutex and woken when the journal's has been let go, so
+    /// that those who are woken together do not queue for that. Shared, because it may be gone before it is
+    /// woken.
     struct waiter {
-        std::uint64_t sequence;
-        bool on_medium;
-        bool is_woken = false;  // it is served, or it shall lead
+        enum class news : std::uint8_t { none, served, lead };
+        waiter(std::uint64_t which, bool on_the_medium) : sequence(which), on_medium(on_the_medium) {}
+        void tell(news what, const std::exception_ptr& why);
+        /// What it was told by then.
+        news wait_until(time_point deadline);
+
+        const std::uint64_t sequence;
+        const bool on_medium;
+        std::mutex mutex{};  // guards below; after the journal's
         std::condition_variable woken{};
+        news told = news::none;
+        std::exception_ptr error{};
     };
+    using waiter_ptr = std::shared_ptr<waiter>;
     struct async_waiter {
         std::uint64_t sequence;
         std::function<void(std::exception_ptr)> done;
@@ -77,6 +89,7 @@ private:
     };
     /// What a leader tells when it has let go of the mutex.
     struct news {
+        std::vector<waiter_ptr> woken{};
         std::vector<async_waiter> served{};
         std::vector<journal_event> events{};
         time_point schedule_at = (time_point::max)();
@@ -84,6 +97,7 @@ private:
     using guard = std::unique_lock<std::mutex>;
 
     std::exception_ptr lead(guard& lock, bool must_sync);
+    void gather(guard& lock);
     void free_released(guard& lock);
     void publish(const std::exception_ptr& failed, std::uint64_t last, news& tell);
     void hand_over_locked(news& tell);
@@ -121,7 +135,10 @@ private:
     std::uint64_t durable_ = 0;                   // on the medium
     std::optional<time_point> unsynced_since_{};  // the oldest record that was written and not synced
     std::deque<failed_range> failed_{};
-    std::vector<waiter*> waiters_{};
+    std::vector<waiter_ptr> waiters_{};
+    journal_detail::gathering_window gathering_{};
+    std::size_t gathered_at_ = 0;  // a leader waits for so many in waiters_
+    std::condition_variable gathered_{};
     std::vector<async_waiter> async_waiters_{};
 
     std::uint64_t written_mark_ = 0;          // the newest mark in a segment

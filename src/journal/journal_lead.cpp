@@ -87,11 +87,28 @@ void journal::core::run_sync() {
     tell(lock, {.schedule_at = to_request_locked()});
 }
 
+/// Called with the mutex while nobody leads, by a blocking waiter: lets those come who are about to.
+void journal::core::gather(guard& lock) {
+    if (options_.sync != journal_sync::always) {
+        return;
+    }
+    const auto plan = gathering_.next(waiters_.size() + 1);
+    if (plan.within == duration::zero()) {
+        return;
+    }
+    is_leading_ = true;  // the others wait
+    gathered_at_ = plan.until - 1;
+    const time_point until = after(clock::precise().now(), plan.within);
+    const bool have_come = gathered_.wait_until(lock, until, [&] { return waiters_.size() >= gathered_at_; });
+    gathered_at_ = 0;
+    gathering_.ended(have_come);
+}
+
 /// Called with the mutex while nobody leads; returns with it. Returns what failed.
 std::exception_ptr journal::core::lead(guard& lock, bool must_sync) {
     is_leading_ = true;
     const time_point now = clock_.now();
-    for (const waiter* each : waiters_) {
+    for (const waiter_ptr& each : waiters_) {
         must_sync = must_sync || each->on_medium;
     }
     const bool with_sync = must_sync || is_sync_due_locked(now);
@@ -120,20 +137,26 @@ std::exception_ptr journal::core::lead(guard& lock, bool must_sync) {
     }
     lock.unlock();
     std::exception_ptr failed;
+    const time_point begun = clock::precise().now();
     try {
         failed = writer_->commit(batch_, last, mark, with_sync, acknowledged);
     } catch (...) {
         failed = std::current_exception();
     }
+    const duration took = clock::precise().now() - begun;
     lock.lock();
     if (failed) {
         written_mark_ = mark_before;
     }
     free_released(lock);
+    const std::size_t writers = waiters_.size() + 1;
     news outcome;
     publish(failed, last, outcome);
     is_leading_ = false;
     hand_over_locked(outcome);
+    if (with_sync) {
+        gathering_.synced(took, writers);
+    }
     tell(lock, std::move(outcome));
     return failed;
 }
@@ -205,12 +228,13 @@ void journal::core::publish(const std::exception_ptr& failed, std::uint64_t last
 }
 
 void journal::core::hand_over_locked(news& tell) {
-    waiter* next = nullptr;
-    std::exception_ptr ignored;
-    std::erase_if(waiters_, [&](waiter* each) {
-        if (is_known_locked(each->sequence, each->on_medium, ignored)) {
-            each->is_woken = true;
-            each->woken.notify_one();  // under the lock: its frame may go right after
+    waiter_ptr next;
+    tell.woken.reserve(tell.woken.size() + waiters_.size());
+    std::erase_if(waiters_, [&](const waiter_ptr& each) {
+        std::exception_ptr failed;
+        if (is_known_locked(each->sequence, each->on_medium, failed)) {
+            each->tell(waiter::news::served, failed);
+            tell.woken.push_back(each);
             return true;
         }
         next = next == nullptr ? each : next;
@@ -218,16 +242,16 @@ void journal::core::hand_over_locked(news& tell) {
     });
     if (next != nullptr) {
         std::erase(waiters_, next);
-        next->is_woken = true;
-        next->woken.notify_one();
+        next->tell(waiter::news::lead, nullptr);
+        tell.woken.push_back(std::move(next));  // the last: it waits for the others (see gather)
     } else {
         tell.schedule_at = to_request_locked();
     }
 }
 
-/// Calls the user's functions, without the mutex.
+/// Wakes who was told something, and calls the user's functions, without the mutex.
 void journal::core::tell(guard& lock, news what) {
-    if (what.served.empty() && (what.events.empty() || !options_.observer) &&
+    if (what.woken.empty() && what.served.empty() && (what.events.empty() || !options_.observer) &&
         what.schedule_at == (time_point::max)()) {
         if (is_closed_) {
             idle_.notify_all();
@@ -236,6 +260,9 @@ void journal::core::tell(guard& lock, news what) {
     }
     ++telling_;
     lock.unlock();
+    for (const waiter_ptr& each : what.woken) {
+        each->woken.notify_one();
+    }
     request(what.schedule_at);
     for (const async_waiter& each : what.served) {
         journal_detail::quietly([&] { each.done(each.error); });

@@ -58,8 +58,10 @@ public:
           step_(static_cast<off_t>(std::min<std::uint64_t>(expected_size, 1 << 20))) {}
 
     ~posix_file() override {
+        // What was allocated ahead is given back. That is not synced, and may fail: then zeros follow what
+        // was written, which is what a reader has to expect of a file that nobody closed.
         if (allocated_ > written_ && ::ftruncate(file_.get(), written_) != 0) {
-            // Zeros at the end do no harm.
+            return;
         }
     }
     posix_file(const posix_file&) = delete;
@@ -200,7 +202,8 @@ private:
     std::string path_of(const std::string& name) const { return folder_ + "/" + name; }
 
     void open_folder() {
-        make_folder(std::filesystem::path(folder_));
+        const std::filesystem::path folder(folder_);
+        make_folder(folder.has_filename() ? folder : folder.parent_path());  // without a slash at the end
         handle_ =
             descriptor(retried([&] { return ::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
         if (handle_.get() < 0) {
@@ -208,21 +211,25 @@ private:
         }
     }
 
-    /// Each folder's name is in its parent, which has to be synced as well.
+    /// Each folder's name is in its parent, which has to be synced as well: also that of a folder that is
+    /// there already, because who made it may have died before that.
     static void make_folder(const std::filesystem::path& folder) {
-        if (::access(folder.c_str(), F_OK) == 0) {
-            return;
-        }
+        const bool is_there = ::access(folder.c_str(), F_OK) == 0;
         const std::filesystem::path parent =
             folder.has_parent_path() ? folder.parent_path() : std::filesystem::path(".");
-        if (parent != folder) {
-            make_folder(parent);
-        }
-        if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
-            fail("making the folder " + folder.string());
+        if (!is_there) {
+            if (parent != folder) {
+                make_folder(parent);
+            }
+            if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
+                fail("making the folder " + folder.string());
+            }
         }
         const descriptor above(
             retried([&] { return ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+        if (above.get() < 0 && is_there && errno == EACCES) {
+            return;  // a parent that is not ours to read was made by somebody else, long ago
+        }
         if (above.get() < 0 || retried([&] { return ::fsync(above.get()); }) != 0) {
             fail("syncing the folder " + parent.string());
         }

@@ -3,6 +3,7 @@
 
 #include "levee/sqlite/table_source.hpp"
 #include "levee/store/source_from.hpp"
+#include "support/child_process.hpp"
 #include "support/temp_dir.hpp"
 #include "support/write_behind_crash.hpp"
 
@@ -86,6 +87,45 @@ TEST(write_behind_crash, dead_letters_outlive_the_process) {
     }
     EXPECT_EQ(db->load({{.key = 1}}).at(0).value, 13);
     EXPECT_EQ(db->load({{.key = 2}}).at(0).value, 2);
+}
+
+TEST(write_behind_crash, what_a_second_owner_gave_up_is_not_given_up_again_by_a_third) {
+    const temp_dir dir;
+    const auto failing = [](errc unlucky, errc others) {
+        return source_from<int, number>([](const int&) { return std::optional<number>(); },
+                                        [=](const write_op<int, number>& write) {
+                                            const errc how = write.value == 13 ? unlucky : others;
+                                            if (how != errc::closed) {  // which stands for none
+                                                throw error(how);
+                                            }
+                                        });
+    };
+    const auto die_after = [&](errc unlucky, bool is_first) {
+        const child writer = begin([&](int out) {
+            runtime on(1, 2);
+            write_behind<int, number> cache(failing(unlucky, errc::unavailable), plain(on),
+                                            journaled(dir / "journal", 2));
+            if (is_first) {
+                cache.put(2, 2);  // pending in both lives: so the other's record is still there, too
+                cache.put(1, 13);
+            } else {
+                poll_until([&] { return cache.stats().pending == 1; }, 30s);
+            }
+            const report line{};
+            (void)!::write(out, &line, sizeof(line));
+            ::pause();
+        });
+        std::array<std::int64_t, key_count> none{};
+        follow(writer, 1, none);
+    };
+    die_after(errc::unavailable, true);
+    die_after(errc::invalid_data, false);
+    runtime on(1, 2);
+    write_behind<int, number> cache(failing(errc::invalid_data, errc::closed), plain(on),
+                                    journaled(dir / "journal", 2));
+    ASSERT_EQ(cache.dead_letters().size(), 1U);
+    ASSERT_TRUE(cache.flush(30s));
+    EXPECT_EQ(cache.dead_letters().size(), 1U);
 }
 
 TEST(write_behind_crash, a_journal_has_one_owner) {

@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -20,6 +22,7 @@
 #include <vector>
 
 #include "levee/async/runtime.hpp"
+#include "levee/cache/detail/wake_up.hpp"
 #include "levee/cache/write_behind.hpp"
 #include "levee/store/memory_backplane.hpp"
 #include "levee/store/memory_store.hpp"
@@ -142,6 +145,33 @@ TEST(write_behind_stress, nor_with_a_shared_level_and_a_peer) {
                                          .backplane = bus,
                                          .executor = on.get_executor()});
     count_with_everybody({.name = "n", .remote = shared, .backplane = bus}, on, "");
+}
+
+// A sleeper that can be cancelled may be awake, and gone, before the call that put it to sleep returns.
+TEST(wake_up_stress, a_sleeper_is_woken_by_others_while_it_lies_down) {
+    constexpr int rounds = 20'000;
+    runtime on(3, 1);
+    const auto bell = std::make_shared<cache_detail::wake_up>();
+    std::atomic<int> round{-1};
+    std::latch ended(1);
+    asio::cancellation_signal never;
+    auto sleep = [&]() -> asio::awaitable<void> {
+        for (int i = 0; i < rounds; ++i) {
+            round = i;
+            auto waiting = cache_detail::wake_up::async_wait(bell);
+            co_await std::move(waiting);
+        }
+    };
+    asio::co_spawn(
+        on.get_executor(), sleep(),
+        asio::bind_cancellation_slot(never.slot(), [&](std::exception_ptr) { ended.count_down(); }));
+    for (int i = 0; i < rounds; ++i) {
+        // At any moment of its lying down.
+        for (int spins = i % 300; round != i || spins > 0; --spins) {
+        }
+        bell->notify();
+    }
+    ended.wait();
 }
 
 }  // namespace

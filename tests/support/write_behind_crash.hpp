@@ -150,9 +150,11 @@ inline void kill_again_and_again(const make_source& make, const std::string& fol
     xoshiro256 random(static_cast<std::uint64_t>(times));
     std::array<std::int64_t, key_count> done{};
     std::uint64_t replayed = 0;
+    std::array<int, 3> rounds_with{};  // so many workers
     for (int round = 0; round < times; ++round) {
         auto acknowledged = done;
-        const std::uint64_t seed = random() | 1U;
+        const std::uint64_t seed = random();
+        ++rounds_with.at(journaled(folder, seed).workers);
         const child writer = begin([&](int out) { write_for_ever(make, folder, seed, done, out); });
         const int status = follow(writer, 1 + uniform_below(random, 150), acknowledged);
         ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << "round " << round;
@@ -188,6 +190,8 @@ inline void kill_again_and_again(const make_source& make, const std::string& fol
         }
     }
     EXPECT_GT(replayed, 0U);  // otherwise nothing was tested
+    EXPECT_GT(rounds_with[1], 0);
+    EXPECT_GT(rounds_with[2], 0);
 }
 
 }  // namespace levee::tests

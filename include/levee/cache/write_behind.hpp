@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "levee/cache/detail/write_behind_async.hpp"
 #include "levee/cache/detail/write_behind_core.hpp"
 #include "levee/cache/read_through.hpp"
 #include "levee/cache/write_behind_options.hpp"
@@ -55,9 +56,10 @@ namespace levee {
 /// A newer write of the key supersedes it.
 ///
 /// *Threads*: none of its own. Batches run on `executor`, or on `blocking_executor` for a source that blocks;
-/// the journal's disk work on `blocking_executor` and on the threads of blocking writers. A store is not
-/// timed out here, so a source must end its stores by itself, as levee's adapters do; until it does, its keys
-/// wait.
+/// the journal's disk work on `blocking_executor` and on the threads of blocking writers; but when a flush
+/// has ended what a segment was kept for, the thread that ends it (that of `executor`, for a source that does
+/// not block) deletes the segment and syncs the folder. A store is not timed out here, so a source must end
+/// its stores by itself, as levee's adapters do; until it does, its keys wait.
 ///
 /// Thread safety: distinct objects: safe; shared objects: safe. Destruction: as `close(close_timeout)`.
 /// Executors must outlive it.
@@ -65,8 +67,7 @@ template <class K, class V, class Hash = levee::hash<K>, class Eq = std::equal_t
 class write_behind {
     using core = cache_detail::write_behind_core<K, V, Hash, Eq>;
     using core_ptr = std::shared_ptr<core>;
-    template <class T>
-    using awaitable = boost::asio::awaitable<T>;
+    using async_forms = cache_detail::write_behind_async<K, V, Hash, Eq>;
 
 public:
     using key_type = K;
@@ -139,13 +140,14 @@ public:
     /// Erases the key.
     void erase(K key, std::uint64_t version = 0) { write(key, std::nullopt, version); }
 
-    /// Some puts, acknowledged together. When one of them throws, those before it were accepted.
+    /// Some puts, acknowledged together: when all of them are safe. When one of them throws, those before it
+    /// were accepted.
     void put_many(std::vector<std::pair<K, V>> entries) {
-        std::uint64_t last = 0;
+        std::vector<std::uint64_t> sequences;
         for (auto& entry : entries) {
-            last = (std::max)(last, submit(entry.first, std::move(entry.second), 0));
+            sequences.push_back(submit(entry.first, std::move(entry.second), 0));
         }
-        core_->wait_durable(last);
+        core_->wait_durable(sequences);
     }
 
     /// Reads the key as `get` does, and writes what `f(std::optional<V>)` makes of it: a std::optional<V>,
@@ -157,20 +159,19 @@ public:
     template <class F>
         requires std::is_invocable_r_v<std::optional<V>, F&, std::optional<V>>
     std::optional<V> compute(K key, F f) {
-        const time_point deadline = full_deadline();
+        const time_point deadline = async_forms::full_deadline(*core_);
         for (;;) {
-            const std::uint32_t seen = core_->writes_of(key);
+            cache_detail::write_condition unchanged;
+            unchanged.writes = core_->writes_of(key);
             std::optional<V> before = get(key);
             const bool was_there = before.has_value();
             std::optional<V> made = f(std::move(before));
             if (!made && !was_there) {
                 return made;
             }
-            bool is_changed = false;
-            const std::uint64_t sequence =
-                core_->put_blocking(key, core_->prepare(key, made, 0), deadline, &seen, is_changed);
-            if (!is_changed) {
-                core_->wait_durable(sequence);
+            const auto sequence = core_->put_blocking(key, core_->prepare(key, made, 0), deadline, unchanged);
+            if (sequence) {
+                core_->wait_durable(*sequence);
                 return made;
             }
         }
@@ -199,20 +200,21 @@ public:
     template <class Token>
     auto async_put_many(std::vector<std::pair<K, V>> entries, Token&& token) {
         return boost::asio::co_spawn(needed_executor("an asynchronous write"),
-                                     many(core_, std::move(entries)), std::forward<Token>(token));
+                                     async_forms::many(core_, std::move(entries)),
+                                     std::forward<Token>(token));
     }
     template <class F, class Token>
         requires std::is_invocable_r_v<std::optional<V>, std::decay_t<F>&, std::optional<V>>
     auto async_compute(K key, F&& f, Token&& token) {
         using function = std::decay_t<F>;
-        using result = decltype(boost::asio::co_spawn(std::declval<const boost::asio::any_io_executor&>(),
-                                                      std::declval<awaitable<std::optional<V>>>(),
-                                                      std::forward<Token>(token)));
+        using result = decltype(boost::asio::co_spawn(
+            std::declval<const boost::asio::any_io_executor&>(),
+            std::declval<boost::asio::awaitable<std::optional<V>>>(), std::forward<Token>(token)));
         cache_detail::check_loader_argument<F, result>();
-        return boost::asio::co_spawn(
-            needed_executor("an asynchronous write"),
-            computed<function>(this, core_, std::move(key), function(std::forward<F>(f))),
-            std::forward<Token>(token));
+        return boost::asio::co_spawn(needed_executor("an asynchronous write"),
+                                     async_forms::template computed<function>(&reads_, core_, std::move(key),
+                                                                              function(std::forward<F>(f))),
+                                     std::forward<Token>(token));
     }
 
     /// Sends what was accepted before, without waiting for company, and returns when the source has it or it
@@ -220,31 +222,34 @@ public:
     ///
     /// Blocks: until then. Errors: errc::would_deadlock on a thread that runs the executors.
     bool flush(duration within) { return flush(after(core_->time()->now(), within)); }
-    bool flush(time_point deadline) { return wait_for(core_->last_sequence(), deadline); }
+    bool flush(time_point deadline) { return core_->flush(core_->last_sequence(), deadline); }
 
     /// Refuses further writes (errc::closed), and flushes. False: the deadline came first; then, with a
     /// journal, what is left stays there, and without one it goes to the dead letters. A batch that is with
-    /// the source at that moment may still arrive. Reads go on. Later calls do nothing, and answer true.
+    /// the source at that moment may still arrive. Reads go on. When it returns, no function of the options
+    /// is called any more (it waits for one that is, 10 s at most). Later calls do nothing, and answer true.
     bool close(duration within) { return close(after(core_->time()->now(), within)); }
     bool close(time_point deadline) {
         core_->refuse_writes();
-        const bool is_flushed = wait_for(core_->last_sequence(), deadline);
+        const bool is_flushed = core_->is_abandoned() || core_->flush(core_->last_sequence(), deadline);
         core_->abandon();
         return is_flushed;
     }
 
-    /// The same as asynchronous operations, `void(std::exception_ptr, bool)`.
+    /// The same as asynchronous operations, `void(std::exception_ptr, bool)`. A cancelled `async_close` has
+    /// refused writes and goes on flushing what was accepted; it is to be closed again.
     template <class Token>
     auto async_flush(duration within, Token&& token) {
-        return boost::asio::co_spawn(needed_executor("an asynchronous flush"),
-                                     flushed(core_, core_->last_sequence(), within, false),
-                                     std::forward<Token>(token));
+        return boost::asio::co_spawn(
+            needed_executor("an asynchronous flush"),
+            core::async_flush(core_, core_->last_sequence(), after(core_->time()->now(), within)),
+            std::forward<Token>(token));
     }
     template <class Token>
     auto async_close(duration within, Token&& token) {
+        const auto& executor = needed_executor("an asynchronous close");
         core_->refuse_writes();
-        return boost::asio::co_spawn(needed_executor("an asynchronous close"),
-                                     flushed(core_, core_->last_sequence(), within, true),
+        return boost::asio::co_spawn(executor, async_forms::closed(core_, within),
                                      std::forward<Token>(token));
     }
 
@@ -258,7 +263,16 @@ public:
         if (!found || found->is_superseded) {
             return false;
         }
-        write(found->operation.key, std::move(found->operation.value), found->operation.version);
+        cache_detail::write_condition still_newest;
+        still_newest.letter = id;
+        const K& key = found->operation.key;
+        auto made = core_->prepare(key, std::move(found->operation.value), found->operation.version);
+        const auto sequence =
+            core_->put_blocking(key, std::move(made), async_forms::full_deadline(*core_), still_newest);
+        if (!sequence) {
+            return false;
+        }
+        core_->wait_durable(*sequence);
         return core_->letters().remove(id);
     }
     /// Redrives all that can be; how many.
@@ -298,38 +312,6 @@ private:
         }
     };
 
-    struct write_operation {
-        core_ptr shared;
-
-        template <class Handler>
-        void operator()(Handler&& handler, K key, cache_detail::pending_write<V> made) const {
-            std::exception_ptr failure;
-            typename core::accepted_write got;
-            try {
-                got = shared->accept(key, made);
-            } catch (...) {
-                failure = std::current_exception();
-            }
-            const bool is_accepted = got.what == core::answer::accepted || got.what == core::answer::stale;
-            if (failure == nullptr && !is_accepted) {
-                boost::asio::co_spawn(shared->cache().options().executor,
-                                      written(shared, std::move(key), std::move(made)),
-                                      std::forward<Handler>(handler));
-                return;
-            }
-            auto executor = boost::asio::get_associated_executor(handler);
-            auto held = std::make_shared<std::decay_t<Handler>>(std::forward<Handler>(handler));
-            auto complete = [executor, held](std::exception_ptr why) {
-                boost::asio::post(executor, [held, why = std::move(why)] { std::move (*held)(why); });
-            };
-            if (failure == nullptr && shared->must_wait_durable(got.sequence)) {
-                shared->log()->when_durable(got.sequence, std::move(complete));
-            } else {
-                complete(std::move(failure));
-            }
-        }
-    };
-
     [[nodiscard]] std::shared_ptr<typename core::cache_type> checked(
         const source<K, V>& to, const write_behind_options<K, V>& behind) {
         const bool source_blocks = to.is_blocking();
@@ -358,14 +340,11 @@ private:
         return executor;
     }
 
-    [[nodiscard]] time_point full_deadline() const {
-        return after(core_->time()->now(), core_->options().full_timeout);
-    }
-
     std::uint64_t submit(const K& key, std::optional<V> value, std::uint64_t version) {
-        bool is_changed = false;
-        return core_->put_blocking(key, core_->prepare(key, std::move(value), version), full_deadline(),
-                                   nullptr, is_changed);
+        return core_
+            ->put_blocking(key, core_->prepare(key, std::move(value), version),
+                           async_forms::full_deadline(*core_))
+            .value_or(0);
     }
     void write(const K& key, std::optional<V> value, std::uint64_t version) {
         core_->wait_durable(submit(key, std::move(value), version));
@@ -375,97 +354,8 @@ private:
     auto start_write(K key, std::optional<V> value, std::uint64_t version, Token& token) {
         static_cast<void>(needed_executor("an asynchronous write"));
         auto made = core_->prepare(key, std::move(value), version);
-        return boost::asio::async_initiate<Token, void(std::exception_ptr)>(write_operation{core_}, token,
-                                                                            std::move(key), std::move(made));
-    }
-
-    static awaitable<void> written(core_ptr shared, K key, cache_detail::pending_write<V> made) {
-        const time_point deadline = after(shared->time()->now(), shared->options().full_timeout);
-        auto putting =
-            core::async_put(shared, std::move(key), std::move(made), deadline, std::nullopt, nullptr);
-        const std::uint64_t sequence = co_await std::move(putting);
-        auto waiting = core::async_durable(shared, sequence);
-        co_await std::move(waiting);
-    }
-
-    static awaitable<void> many(core_ptr shared, std::vector<std::pair<K, V>> entries) {
-        const time_point deadline = after(shared->time()->now(), shared->options().full_timeout);
-        std::uint64_t last = 0;
-        for (auto& entry : entries) {
-            auto made = shared->prepare(entry.first, std::move(entry.second), 0);
-            auto putting =
-                core::async_put(shared, entry.first, std::move(made), deadline, std::nullopt, nullptr);
-            last = (std::max)(last, co_await std::move(putting));
-        }
-        auto waiting = core::async_durable(shared, last);
-        co_await std::move(waiting);
-    }
-
-    template <class F>
-    static awaitable<std::optional<V>> computed(write_behind* self, core_ptr shared, K key, F f) {
-        const time_point deadline = after(shared->time()->now(), shared->options().full_timeout);
-        for (;;) {
-            const std::uint32_t seen = shared->writes_of(key);
-            std::optional<V> before;
-            if (!shared->find(key, before)) {
-                before = co_await self->reads_.async_get(key, boost::asio::use_awaitable);
-            }
-            const bool was_there = before.has_value();
-            std::optional<V> made = f(std::move(before));
-            if (!made && !was_there) {
-                co_return made;
-            }
-            const auto is_changed = std::make_shared<bool>(false);
-            auto write = shared->prepare(key, made, 0);
-            auto putting = core::async_put(shared, key, std::move(write), deadline, seen, is_changed);
-            const std::uint64_t sequence = co_await std::move(putting);
-            if (!*is_changed) {
-                auto waiting = core::async_durable(shared, sequence);
-                co_await std::move(waiting);
-                co_return made;
-            }
-        }
-    }
-
-    bool wait_for(std::uint64_t sequence, time_point deadline) {
-        if (!core_->has_up_to(sequence)) {
-            return true;
-        }
-        core_->check_may_block("waiting for a flush");
-        const cache_detail::wait_list::place place(core_->changes());
-        core_->hurry(true);
-        bool is_done = false;
-        for (;;) {
-            is_done = !core_->has_up_to(sequence);
-            if (is_done || core_->time()->now() >= deadline) {
-                break;
-            }
-            place.bell()->wait_until(deadline);
-        }
-        core_->hurry(false);
-        return is_done;
-    }
-
-    static awaitable<bool> flushed(core_ptr shared, std::uint64_t sequence, duration within,
-                                   bool is_closing) {
-        const time_point deadline = after(shared->time()->now(), within);
-        const cache_detail::wait_list::place place(shared->changes());
-        place.bell()->notify_at(shared->time(), deadline);
-        shared->hurry(true);
-        bool is_done = false;
-        for (;;) {
-            is_done = !shared->has_up_to(sequence);
-            if (is_done || shared->time()->now() >= deadline) {
-                break;
-            }
-            auto waiting = cache_detail::wake_up::async_wait(place.bell());
-            co_await std::move(waiting);
-        }
-        shared->hurry(false);
-        if (is_closing) {
-            shared->abandon();
-        }
-        co_return is_done;
+        return boost::asio::async_initiate<Token, void(std::exception_ptr)>(
+            typename async_forms::write_operation{core_}, token, std::move(key), std::move(made));
     }
 
     read_through<K, V, Hash, Eq> reads_;

@@ -30,32 +30,37 @@ enum class when_full : std::uint8_t {
 
 /// What a failed store says about the write.
 enum class write_failure : std::uint8_t {
-    unavailable,  ///< The source is not there: nothing is wrong with the write. Attempts do not count while
-                  ///< nothing else succeeds, so an outage costs nobody his place.
+    unavailable,  ///< The source is not there: nothing is wrong with the write, as far as one can tell.
+                  ///< Attempts do not count while nothing else succeeds, so an outage costs nobody his place.
+                  ///< A batch that meets this `batch_attempts` times is split: if it was a row that broke
+                  ///< the connection, the others go through, and from then on its attempts count.
     retryable,    ///< It may work another time: a deadlock, a lock that was not got, what is not known.
     permanent,    ///< It will not: a constraint, a type, a length.
 };
 
+// clang-format off
 /// What a failure is by its std::error_code, in whichever category:
 ///
-/// | failure       | codes                                                                              |
-/// |---------------|------------------------------------------------------------------------------------|
-/// | `unavailable` | errc::unavailable, timeout, closed, cancelled; connection errors, timeouts, no space,
-/// I/O errors of the system; SQLSTATE classes 08, 53, 57, 58 and 25006 | | `permanent`   |
-/// errc::invalid_data, read_only; std::errc::invalid_argument, value_too_large, argument_out_of_domain,
-/// result_out_of_range; SQLSTATE classes 0A, 21, 22, 23, 42, 44; SQLite's CONSTRAINT, MISMATCH and TOOBIG |
-/// | `retryable`   | everything else                                                                    |
+/// | failure       | codes                                                                                    |
+/// |---------------|------------------------------------------------------------------------------------------|
+/// | `unavailable` | errc::unavailable, timeout, closed, cancelled; connection errors, timeouts, no space,    |
+/// |               | I/O errors of the system; SQLSTATE classes 08, 53, 57, 58 and 25006                      |
+/// | `permanent`   | errc::invalid_data, read_only; std::errc::invalid_argument, value_too_large,             |
+/// |               | argument_out_of_domain, result_out_of_range; SQLSTATE classes 0A, 21, 22, 23, 42, 44;    |
+/// |               | SQLite's CONSTRAINT, MISMATCH and TOOBIG                                                 |
+/// | `retryable`   | everything else                                                                          |
 ///
 /// SQLSTATEs are recognised in the category named "postgres.sqlstate", whose values are the five characters
 /// in base 36, and SQLite's codes in the category named "sqlite". Of the category "postgres", which is about
 /// connections, all are `unavailable`.
+// clang-format on
 [[nodiscard]] write_failure classify_write_failure(const std::exception_ptr& failure) noexcept;
 
 /// A write that was given up: its attempts are used up, or the cache was closed before they were.
 template <class K, class V>
 struct dead_letter {
     std::uint64_t id = 0;  ///< For `redrive` and `discard`.
-    write_op<K, V> operation{};
+    write_op<K, V> operation;
     std::error_code code{};  ///< Of the last failure; kept by number and name in the store.
     std::string reason{};    ///< Its text.
     bool is_superseded =
@@ -75,8 +80,10 @@ struct write_behind_options {
     /// Keys with pending writes, at most. 10,000. At least 1.
     std::size_t max_pending = 10'000;
 
-    /// What to do when that, `max_pending_bytes` or the journal's bound is reached. A full journal makes
-    /// `write_through` wait as `block` does: what passes the journal by, its replay could undo.
+    /// What a write does that finds no room: its key has nothing pending and there are `max_pending` others,
+    /// or its bytes do not fit into `max_pending_bytes`, or its record into the journal. `write_through` then
+    /// waits as `block` does if the key has a write pending, because it must not overtake that, or if it is
+    /// the journal that is full: what passes the journal by, its replay could undo.
     when_full full = when_full::block;
 
     /// How long `block` waits. Zero: as `reject`, but errc::timeout.
@@ -90,13 +97,15 @@ struct write_behind_options {
     std::optional<journal_options> journal{};
 
     /// How long a write waits for its record in the journal to be safe; then errc::timeout, and the write may
-    /// still happen. 5 s. Above zero.
+    /// still happen. A blocking writer that syncs for all is held for as long as the disk takes. 5 s. Above
+    /// zero.
     duration durable_timeout = std::chrono::seconds(5);
 
     // Frequent.
 
-    /// Called for each write that is given up, on the thread that flushes, under no lock; it must not block
-    /// for long. What it throws is ignored. Empty: they are only kept (`dead_letters`).
+    /// Called for each write that is given up, when its letter is kept (`dead_letters`), on the thread that
+    /// flushes or closes, under no lock. It must not block for long: `close` waits for it, 10 s at most. What
+    /// it throws is ignored. Empty: they are only kept.
     std::function<void(const levee::dead_letter<K, V>&)> on_dead_letter{};
 
     /// Dead letters kept, for people to look at and redrive. When there are more, writes are not given up but
@@ -154,7 +163,8 @@ struct write_behind_options {
     /// the types, and of the characters in strings.
     std::function<std::size_t(const K&, const V&)> size_of{};
 
-    /// This process's number among the writers, in what the journal keeps. Zero: from the system.
+    /// This process's number among the writers, in what the journal keeps and in `write_op::writer`. What is
+    /// replayed keeps the number of the process that accepted it. Zero: from the system.
     std::uint64_t writer = 0;
 
     /// Holes in the protocol, for the tests that must find them. Null: none.

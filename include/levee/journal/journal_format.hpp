@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+// clang-format off
 /// A folder holds
 ///
 ///     lock                        flock(2)ed by the owner; its process number, as text
@@ -19,14 +20,14 @@
 ///      4  u32 checksum of bytes 8 to 63                  4  u32 checksum of bytes 8 to 31
 ///      8  u32 version: 1                                 8  u32 length of the payload
 ///     12  u32 flags: see below                          12  u32 checksum of the payload
-///     16  u64 number, as in the name                    16  u64 sequence; of a mark: the last one's before
-///     it 24  u64 first sequence it may hold                24  u32 records before this one, at most, that
-///     were 32  u64 mark: all up to this is released                  not on the medium when this was
-///     appended; 40  u64 number of the segment before; 0: none             0xFFFFFFFF: not known 48  u64
-///     bytes of that one that count              28  u8  kind: 1 record, 2 mark 56  u64 of a repaired one:
-///     its own length         29  3 bytes: 0
+///     16  u64 number, as in the name                    16  u64 sequence; of a mark: the last one's before it
+///     24  u64 first sequence it may hold                24  u32 records before this one, at most, that were
+///     32  u64 mark: all up to this is released                  not on the medium when this was appended;
+///     40  u64 number of the segment before; 0: none             0xFFFFFFFF: not known
+///     48  u64 bytes of that one that count              28  u8  kind: 1 record, 2 mark
+///     56  u64 of a repaired one: its own length         29  3 bytes: 0
 ///                                                       32  payload; of a mark: u64: all up to this is
-///                                                       released
+///                                                           released
 ///
 /// Flags: 1: rewritten when the journal was opened; its own length counts. 2: what came before it had not
 /// been synced when it was begun (`journal_sync::off`).
@@ -40,6 +41,7 @@
 /// record begins; behind a damaged header the next record is found by its magic and its checksums.
 ///
 /// A reader refuses a higher version; fields may be added only with one.
+// clang-format on
 namespace levee::journal_format {
 
 inline constexpr std::uint32_t version = 1;

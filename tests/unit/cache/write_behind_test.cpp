@@ -18,109 +18,12 @@
 #include "levee/async/runtime.hpp"
 #include "levee/store/source.hpp"
 #include "levee/testing/simulation.hpp"
+#include "write_behind_support.hpp"
 
 namespace levee {
 namespace {
 
-using namespace std::chrono_literals;
-
-using text_op = write_op<int, std::string>;
-using text_options = write_behind_options<int, std::string>;
-
-/// A table in memory whose failures a test chooses. Coroutines that never suspend, unless told to.
-class scripted_source final : public source<int, std::string> {
-public:
-    boost::asio::awaitable<std::vector<loaded<std::string>>> async_load(
-        std::vector<load_request<int, std::string>> requests) override {
-        const std::lock_guard lock(mutex);
-        std::vector<loaded<std::string>> found;
-        for (const auto& each : requests) {
-            ++loads;
-            const auto at = rows.find(each.key);
-            found.push_back(at == rows.end() ? loaded<std::string>::missing()
-                                             : loaded<std::string>::found(at->second));
-        }
-        co_return found;
-    }
-
-    boost::asio::awaitable<write_report> async_store(std::vector<text_op> operations) override {
-        if (before_store) {
-            auto waiting = before_store(operations);
-            co_await std::move(waiting);
-        }
-        const std::lock_guard lock(mutex);
-        batches.push_back(operations);
-        for (const auto& each : operations) {
-            if (refuse) {
-                refuse(each);  // throws: the whole batch
-            }
-        }
-        write_report report(operations.size());
-        for (std::size_t i = 0; i < operations.size(); ++i) {
-            if (refuse_row && (report[i].error = refuse_row(operations[i])) != nullptr) {
-                continue;
-            }
-            if (operations[i].value) {
-                rows[operations[i].key] = *operations[i].value;
-            } else {
-                rows.erase(operations[i].key);
-            }
-        }
-        co_return report;
-    }
-
-    std::mutex mutex;
-    std::map<int, std::string> rows;
-    std::vector<std::vector<text_op>> batches;
-    std::size_t loads = 0;
-    std::function<void(const text_op&)> refuse{};
-    std::function<std::exception_ptr(const text_op&)> refuse_row{};
-    std::function<boost::asio::awaitable<void>(const std::vector<text_op>&)> before_store{};
-};
-
-/// A write-behind cache in virtual time: nothing happens but in `world.run_for`.
-struct bench {
-    explicit bench(text_options behind = {}, std::size_t l1 = 100)
-        : bench(std::make_shared<scripted_source>(), std::move(behind), l1) {}
-    bench(std::shared_ptr<scripted_source> to, text_options behind, std::size_t l1 = 100)
-        : db(std::move(to)),
-          cache(db,
-                {.local = {.max_entries = l1, .clock = &world.clock()},
-                 .executor = world.executor(),
-                 .blocking_executor = world.executor(),
-                 .scheduler = world.scheduler(),
-                 .seed = 7},
-                at_once(std::move(behind))) {}
-
-    /// What an operation of the cache brings, which must not need more than `within` of virtual time.
-    template <class Begin>
-    auto get(Begin begin, duration within = 1min) {
-        auto future = begin(boost::asio::bind_executor(world.executor(), boost::asio::use_future));
-        world.run_for(within);
-        EXPECT_EQ(future.wait_for(0s), std::future_status::ready);
-        return future.get();
-    }
-    [[nodiscard]] auto token() {
-        return boost::asio::bind_executor(world.executor(), boost::asio::use_future);
-    }
-
-    // Destructors run outside of virtual time: nothing would come of waiting.
-    static text_options at_once(text_options options) {
-        options.close_timeout = 0s;
-        return options;
-    }
-    bool flush(duration within = 1min) {
-        return get([&](auto token) { return cache.async_flush(within, token); }, within);
-    }
-
-    testing::simulation world{1};
-    std::shared_ptr<scripted_source> db;
-    write_behind<int, std::string> cache;
-};
-
-std::exception_ptr failure(errc code) {
-    return std::make_exception_ptr(error(code, "scripted"));
-}
+using namespace tests;
 
 TEST(write_behind, acknowledges_before_the_source_has_it_and_flushes_when_the_interval_has_passed) {
     bench b({.flush_interval = 1s});
@@ -542,7 +445,7 @@ TEST(write_behind, refuses_options_out_of_range_by_name) {
 
 TEST(write_behind, threads_and_blocking_calls_lose_nothing) {
     runtime rt(1, 2);
-    auto db = std::make_shared<scripted_source>();
+    auto db = std::make_shared<scripted_table<std::string>>();
     {
         write_behind<int, std::string> cache(
             db,

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +20,21 @@
 #include "levee/core/error.hpp"
 #include "levee/core/random.hpp"
 #include "support/temp_dir.hpp"
+
+namespace {
+
+std::multiset<std::string>* synced_folders = nullptr;
+
+}  // namespace
+
+/// In place of the system's: notes what is synced, while a test asks for it.
+extern "C" int fsync(int file) {
+    if (synced_folders != nullptr) {
+        const auto link = "/proc/self/fd/" + std::to_string(file);
+        synced_folders->insert(std::filesystem::read_symlink(link).string());
+    }
+    return static_cast<int>(::syscall(SYS_fsync, file));
+}
 
 namespace {
 
@@ -199,6 +215,21 @@ TEST(journal_files, a_file_size_limit_cuts_a_write_and_the_next_segment_takes_it
         EXPECT_EQ(again.replayed[i].second, std::string(1000, static_cast<char>('a' + i)));
     }
     EXPECT_TRUE(again.log->recovery().damage.empty());
+}
+
+TEST(journal_files, syncs_the_folder_above_even_if_somebody_else_made_the_journals) {
+    const temp_dir folder;
+    const std::string above = std::filesystem::canonical(folder.path()).string();
+    for (const std::string& path : {folder / "made", folder / "made", folder / "made/"}) {
+        std::multiset<std::string> synced;
+        synced_folders = &synced;
+        {
+            opened one({.folder = path});
+        }
+        synced_folders = nullptr;
+        EXPECT_GE(synced.count(above), 1U) << path;
+        EXPECT_GE(synced.count(above + "/made"), 1U) << path;
+    }
 }
 
 TEST(journal_files, keeps_its_files_to_the_owner) {

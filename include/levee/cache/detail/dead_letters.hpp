@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -59,7 +60,8 @@ public:
 
     /// Keeps it, and returns when that is safe. Its number; empty: there are as many as may be, or the disk
     /// failed.
-    [[nodiscard]] boost::asio::awaitable<std::optional<std::uint64_t>> async_add(letter given) {
+    [[nodiscard]] boost::asio::awaitable<std::optional<std::uint64_t>> async_add(letter given,
+                                                                                 time_point deadline) {
         if (!reserve()) {
             co_return std::nullopt;
         }
@@ -68,26 +70,38 @@ public:
             if (log_ != nullptr) {
                 try {
                     given.id = log_->append(encode(record_of(given)));
-                    co_await write_log::async_durable(log_, given.id);
+                    auto waiting = write_log::async_durable(log_, given.id, deadline);
+                    co_await std::move(waiting);
                 } catch (...) {
                     is_safe = false;
                 }
             }
         }
         if (!is_safe) {
-            const std::lock_guard lock(mutex_);
-            --reserved_;
+            forget(given.id);
+        }
+        const std::lock_guard lock(mutex_);
+        --reserved_;
+        if (!is_safe) {
             co_return std::nullopt;
         }
-        co_return keep(std::move(given));
+        co_return keep_locked(std::move(given));
     }
 
-    /// The same in memory alone: for the end, when there is no journal.
-    void add(letter given) {
+    /// The same in memory alone, when there is no journal. Empty: there are as many as may be.
+    [[nodiscard]] std::optional<std::uint64_t> try_add(letter given) {
         const std::lock_guard lock(mutex_);
-        ++reserved_;
-        keep_locked(std::move(given));
+        if (letters_.size() + reserved_ >= limit_) {
+            return std::nullopt;
+        }
+        return keep_locked(std::move(given));
     }
+    /// However many there are: for the end.
+    std::uint64_t add(letter given) {
+        const std::lock_guard lock(mutex_);
+        return keep_locked(std::move(given));
+    }
+    [[nodiscard]] bool has_log() const noexcept { return log_ != nullptr; }
 
     [[nodiscard]] std::vector<letter> list() const {
         const std::lock_guard lock(mutex_);
@@ -102,6 +116,12 @@ public:
         const std::lock_guard lock(mutex_);
         const auto at = letters_.find(id);
         return at == letters_.end() ? std::nullopt : std::optional<letter>(at->second);
+    }
+    /// Whether it is there, and no newer write of its key is known.
+    [[nodiscard]] bool is_newest(std::uint64_t id) const {
+        const std::lock_guard lock(mutex_);
+        const auto at = letters_.find(id);
+        return at != letters_.end() && !at->second.is_superseded;
     }
     /// Whether this very write is here.
     [[nodiscard]] bool has(std::uint64_t writer, std::uint64_t sequence, const K& key) const {
@@ -167,12 +187,14 @@ private:
         return true;
     }
 
-    std::uint64_t keep(letter given) {
-        const std::lock_guard lock(mutex_);
-        return keep_locked(std::move(given));
+    // A record of a letter that is not kept: the write goes on waiting.
+    void forget(std::uint64_t id) noexcept {
+        if (id != 0) {
+            log_->release(std::span(&id, 1));
+        }
     }
+
     std::uint64_t keep_locked(letter given) {
-        --reserved_;
         if (given.id == 0) {
             given.id = ++last_id_;
         }
@@ -189,7 +211,7 @@ private:
             const std::uint64_t note =
                 log_->append(encode({.what = write_record::kind::superseded, .id = id}));
             notes_.push_back(note);
-            log_->when_durable(note, [](const std::exception_ptr& /*ignored*/) {});
+            log_->when_durable(note);
         } catch (...) {
             return;
         }

@@ -21,6 +21,7 @@ struct pending_write {
     std::optional<V> value{};  ///< Empty: an erasure.
     std::uint64_t sequence = 0;
     std::uint64_t version = 0;
+    std::uint64_t writer = 0;             ///< Who accepted it.
     std::size_t size = 0;                 ///< In bytes, about, for bounds.
     std::uint64_t oldest = 0;             ///< The first sequence that this one stands for.
     time_point since{};                   ///< When that was accepted.
@@ -55,6 +56,7 @@ struct pending_slot : write_slot {
     landing landed = landing::none;             ///< The source is done with `flying`.
     std::uint64_t stored_version = 0;           ///< What the source answered.
     telling tell = telling::idle;
+    pending_slot* told_after = nullptr;  ///< While `telling::queued`: the next one's turn, or null.
     bool is_counted = true;  ///< Has a place among `max_pending`; not: written through past a full queue.
 
     [[nodiscard]] const pending_write<V>& newest() const noexcept { return waiting ? *waiting : *flying; }
@@ -68,6 +70,33 @@ struct pending_slot : write_slot {
     [[nodiscard]] time_point oldest_since() const noexcept { return flying ? flying->since : waiting->since; }
 };
 
+/// Slots in the order in which they are told about. Allocates nothing, so that what was accepted or has
+/// landed is told about whatever happens.
+///
+/// Thread safety: unsafe.
+template <class Slot>
+class telling_queue {
+public:
+    [[nodiscard]] bool empty() const noexcept { return first_ == nullptr; }
+    void push(Slot& one) noexcept {
+        one.tell = telling::queued;
+        one.told_after = nullptr;
+        (first_ == nullptr ? first_ : last_->told_after) = &one;
+        last_ = &one;
+    }
+    /// Not empty. It is `active` from now on.
+    [[nodiscard]] Slot* pop() noexcept {
+        Slot* const one = first_;
+        first_ = one->told_after;
+        one->tell = telling::active;
+        return one;
+    }
+
+private:
+    Slot* first_ = nullptr;
+    Slot* last_ = nullptr;
+};
+
 /// The order of one key's writes, over a `write_schedule`:
 ///
 /// - Its newest write replaces the one that waits, in that one's place (put, erase, put: the last put).
@@ -75,7 +104,7 @@ struct pending_slot : write_slot {
 /// - When the one with the source failed, the newer one supersedes it; otherwise it waits for another
 /// attempt.
 ///
-/// Thread safety: unsafe. Slots stay where they are until `land` or `drop` ends them.
+/// Thread safety: unsafe. Slots stay where they are until `land` ends them.
 template <class K, class V, class Hash, class Eq>
 class pending_writes {
 public:
@@ -94,10 +123,21 @@ public:
     [[nodiscard]] write_schedule& schedule() noexcept { return schedule_; }
 
     /// Accepts a key's newest write. `held`: its slot, or null for a new one. True: it replaced one that was
-    /// not sent yet.
+    /// not sent yet. Throws what copying the key throws, or std::bad_alloc: nothing has changed then, but
+    /// that `made` may be gone.
     bool accept(slot*& held, const K& key, write made) {
         if (held == nullptr) {
-            held = &add(key);
+            slot& added = add(key);
+            try {
+                added.bytes = made.size;
+                added.waiting = std::move(made);
+                queue(added);
+            } catch (...) {
+                slots_.erase(slots_.find(key));
+                throw;
+            }
+            held = &added;
+            return false;
         }
         if (held->waiting) {
             const std::size_t before = held->bytes;
@@ -110,11 +150,8 @@ public:
             schedule_.replaced(*held, before);
             return true;
         }
-        held->bytes = made.size;
+        held->bytes = made.size;  // behind the one that flies: queued when that has landed
         held->waiting = std::move(made);
-        if (held->place == write_place::none && !held->flying) {
-            queue(*held);
-        }
         return false;
     }
 
@@ -189,6 +226,18 @@ public:
         alone.is_split = true;
         schedule_.keep(std::move(alone), now);
         back(at);
+    }
+
+    /// Calls `f` with the slots whose write is with the source as far as they know, direct ones left out.
+    /// For one that lost a batch: when nothing else is with the source, these are it. Cost: looks at all.
+    template <class F>
+    void for_each_flying(F f) {
+        for (auto& each : slots_) {
+            slot& at = each.second;
+            if (at.flying && at.is_counted && at.place == write_place::flying) {
+                f(at);
+            }
+        }
     }
 
     /// What was `flying` is done with. True: and so is the slot, which is gone.

@@ -5,21 +5,24 @@
 #include <atomic>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cstdint>
-#include <deque>
 #include <exception>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "levee/cache/detail/cache_writes.hpp"
+#include "levee/cache/detail/callback_gate.hpp"
 #include "levee/cache/detail/dead_letters.hpp"
 #include "levee/cache/detail/pending_filter.hpp"
 #include "levee/cache/detail/pending_writes.hpp"
@@ -47,12 +50,21 @@ template <class T>
     }
 }
 
-/// Writers call `accept`, and `finish_blocking` or an asynchronous form of it. Each worker's coroutine runs
-/// while it has something to send. What L2 and the peers are told about a key is told by one coroutine at a
-/// time (`tell`), so that the news of an older write never overtakes that of a newer one.
+/// What must still be so, under the key's lock, for a write to be accepted. All empty: nothing.
+struct write_condition {
+    std::optional<std::uint32_t> writes{};  ///< The count of `writes_of`.
+    std::uint64_t letter = 0;               ///< This dead letter is there, and nothing newer than it.
+};
+
+/// Writers call `put_blocking` or `async_put`, and wait until what these accepted is durable. Each worker's
+/// coroutine runs while it has something to send. What L2 and the peers are told about a key is told by one
+/// coroutine at a time (`tell`), so that the news of an older write never overtakes that of a newer one.
 ///
 /// Lock order: a shard's mutex, then the journal's or the dead letters'. No user code, L1, L2 or source under
-/// any of them; K's hash, comparison and copy under the shard's.
+/// any of them, but for what K and V bring: K's hash, comparison and copy and V's copy under the shard's, K's
+/// comparison and the copies of letters under the dead letters'.
+///
+/// What K and V throw ends a writer's call, and never a worker or a teller: what they were at is tried again.
 ///
 /// Thread safety: safe.
 template <class K, class V, class Hash, class Eq>
@@ -114,29 +126,37 @@ public:
         std::uint64_t sequence = 0;
     };
     [[nodiscard]] write prepare(const K& key, std::optional<V> value, std::uint64_t version) const;
-    /// `made` is moved from only if it is accepted. `only_if`: and the count of `writes_of` is still this.
-    [[nodiscard]] accepted_write accept(const K& key, write& made, const std::uint32_t* only_if = nullptr);
+    /// `made` is moved from only if it is accepted, or if this throws.
+    [[nodiscard]] accepted_write accept(const K& key, write& made, const write_condition& condition = {});
 
-    /// Accepts, in the way that `full` says; answers the sequence to wait for, or 0.
-    std::uint64_t put_blocking(const K& key, write made, time_point deadline, const std::uint32_t* only_if,
-                               bool& is_changed);
-    [[nodiscard]] static awaitable<std::uint64_t> async_put(self_ptr self, K key, write made,
-                                                            time_point deadline,
-                                                            std::optional<std::uint32_t> only_if,
-                                                            std::shared_ptr<bool> is_changed);
+    /// Accepts, in the way that `full` says; answers the sequence to wait for, or 0. Empty: the condition
+    /// does not hold, and nothing was done.
+    std::optional<std::uint64_t> put_blocking(const K& key, write made, time_point deadline,
+                                              const write_condition& condition = {});
+    [[nodiscard]] static awaitable<std::optional<std::uint64_t>> async_put(self_ptr self, K key, write given,
+                                                                           time_point deadline,
+                                                                           write_condition condition);
     [[nodiscard]] bool must_wait_durable(std::uint64_t sequence) const noexcept {
         return log_ != nullptr && sequence != 0 && !holes_.durable;
     }
+    [[nodiscard]] time_point durable_deadline() const {
+        return after(time_->now(), options_.durable_timeout);
+    }
     void wait_durable(std::uint64_t sequence) {
         if (must_wait_durable(sequence)) {
-            log_->wait_durable(sequence, after(time_->now(), options_.durable_timeout));
+            log_->wait_durable(sequence, durable_deadline());
         }
     }
     [[nodiscard]] static awaitable<void> async_durable(self_ptr self, std::uint64_t sequence) {
         if (self->must_wait_durable(sequence)) {
-            co_await write_log::async_durable(self->log_, sequence);
+            auto waiting = write_log::async_durable(self->log_, sequence, self->durable_deadline());
+            co_await std::move(waiting);
         }
     }
+    /// All of them: a later record may be safe when an earlier one has failed.
+    void wait_durable(std::span<const std::uint64_t> sequences);
+    [[nodiscard]] static awaitable<void> async_all_durable(self_ptr self,
+                                                           std::vector<std::uint64_t> sequences);
 
     // Ending.
 
@@ -144,10 +164,17 @@ public:
         return last_sequence_.load(std::memory_order_acquire);
     }
     [[nodiscard]] bool has_up_to(std::uint64_t sequence);
-    /// While somebody wants all to be sent, nothing waits for company.
-    void hurry(bool on);
-    void refuse_writes() noexcept { is_closed_.store(true); }
-    /// Nothing more is sent; what is left goes to the dead letters, or stays in the journal.
+    [[nodiscard]] bool is_abandoned() const noexcept { return is_abandoned_.load(); }
+    void refuse_writes() noexcept {
+        is_closed_.store(true);
+        changes_.notify_all();
+    }
+    /// Sends what was accepted up to `sequence`. False: the deadline came first, or the end.
+    bool flush(std::uint64_t sequence, time_point deadline);
+    [[nodiscard]] static awaitable<bool> async_flush(self_ptr self, std::uint64_t sequence,
+                                                     time_point deadline);
+    /// Nothing more is sent; what is left goes to the dead letters, or stays in the journal. When this
+    /// returns, no function of the user's options is called any more.
     void abandon();
     void check_open() const;
     void check_may_block(const char* what) const;
@@ -160,10 +187,10 @@ private:
             : writes(options, holes) {}
         std::mutex mutex;  // guards below, except the last two
         pending_writes<K, V, Hash, Eq> writes;
-        bool is_running = false;      // its worker
-        bool is_rung = false;         // the bell, since it looked
-        time_point sleeps_until{};    // (min)(): it is not asleep
-        std::deque<slot*> to_tell{};  // each with `telling::queued`
+        bool is_running = false;    // its worker
+        bool is_rung = false;       // the bell, since it looked
+        time_point sleeps_until{};  // (min)(): it is not asleep
+        telling_queue<slot> to_tell{};
         std::size_t tellers = 0;
         time_point timer_at = (time_point::max)();                          // the worker's own
         const std::shared_ptr<wake_up> bell = std::make_shared<wake_up>();  // the worker's
@@ -175,6 +202,23 @@ private:
     };
     static constexpr std::size_t max_tellers = 8;
 
+    // While somebody wants all to be sent, nothing waits for company.
+    class hurry {
+    public:
+        explicit hurry(write_behind_core& of) : of_(of) {
+            of_.hurried_.fetch_add(1);
+            for (const auto& each : of_.shards_) {
+                each->bell->notify();
+            }
+        }
+        ~hurry() { of_.hurried_.fetch_sub(1); }
+        hurry(const hurry&) = delete;
+        hurry& operator=(const hurry&) = delete;
+
+    private:
+        write_behind_core& of_;
+    };
+
     [[nodiscard]] std::uint64_t hash_of(const K& key) const {
         return static_cast<std::uint64_t>(Hash{}(key)) * 0x9e37'79b9'7f4a'7c15U;
     }
@@ -182,18 +226,29 @@ private:
         return *shards_[static_cast<std::size_t>((hash >> 48U) % shards_.size())];
     }
     [[nodiscard]] bool has_peers() const noexcept { return cache_->remote() != nullptr; }
+    [[nodiscard]] bool holds(const write_condition& condition, std::uint64_t hash) const {
+        return (!condition.writes || filter_.writes(hash) == *condition.writes) &&
+               (condition.letter == 0 || letters_.is_newest(condition.letter));
+    }
     [[nodiscard]] std::uint64_t number(write& made);
+    void forget(std::uint64_t sequence) noexcept;
     [[nodiscard]] bool take_room(std::size_t keys, std::size_t bytes) noexcept;
     void give_room(std::size_t keys, std::size_t bytes) noexcept;
+    [[nodiscard]] bool has_alarm() const noexcept {
+        return options_.age_alarm > duration::zero() && options_.on_age_alarm;
+    }
     [[nodiscard]] bool is_urgent() const noexcept { return hurried_.load() > 0; }
     [[nodiscard]] bool take_up(std::uint64_t sequence, bytes_view record);
     static void bump(std::atomic<std::uint64_t>& counter, std::uint64_t by = 1) noexcept {
         counter.fetch_add(by, std::memory_order_relaxed);
     }
 
-    // Sending: see write_behind_flush.hpp.
-    void wake(shard& at);
+    // Sending: see write_behind_flush.hpp and write_behind_landing.hpp.
+    void wake(shard& at) noexcept;
     [[nodiscard]] static awaitable<void> work(self_ptr self, shard& at);
+    enum class turn : std::uint8_t { over, again, asleep };
+    [[nodiscard]] static awaitable<turn> send_next(self_ptr self, shard& at);
+    [[nodiscard]] std::vector<slot*> keep_strays(shard& at);
     [[nodiscard]] operations operations_of(const write_batch& batch) const;
     [[nodiscard]] write_op<K, V> operation_of(const slot& at) const;
     struct failed_part {
@@ -202,25 +257,34 @@ private:
         std::exception_ptr error{};
     };
     [[nodiscard]] std::vector<failed_part> sort(write_batch batch, const write_report& report,
-                                                const std::exception_ptr& whole,
-                                                std::vector<slot*>& stored) const;
+                                                const std::exception_ptr& whole, std::vector<slot*>& stored);
     [[nodiscard]] static awaitable<void> end_batch(self_ptr self, shard& at, write_batch batch,
                                                    write_report report, std::exception_ptr whole,
                                                    duration took);
-    [[nodiscard]] write_failure kind_of(const std::exception_ptr& failure) const;
-    void release(const std::vector<slot*>& ended) noexcept;
-    void end_all(shard& at, const std::vector<slot*>& ended);
+    [[nodiscard]] write_failure kind_of(const std::exception_ptr& failure);
+    void release(std::span<slot* const> ended) noexcept;
+    void end_all(shard& at, std::span<slot* const> ended);
     void land_locked(shard& at, slot& ended);
     void settle_locally(const slot& ended) noexcept;
     [[nodiscard]] static awaitable<void> give_up(self_ptr self, shard& at, slot* lost,
                                                  std::exception_ptr why);
-    [[nodiscard]] slot* find_direct(shard& at, const K& key, write& made, std::uint64_t& sequence);
+    [[nodiscard]] static awaitable<std::optional<dead_letter<K, V>>> write_off(self_ptr self, shard& at,
+                                                                               slot* lost,
+                                                                               std::exception_ptr why);
+    void tell_lost(const dead_letter<K, V>& letter) noexcept;
+
+    // Past a full queue: see write_behind_direct.hpp.
+    [[nodiscard]] accepted_write begin_direct(shard& at, const K& key, write& made,
+                                              const write_condition& condition, slot*& mine);
     void end_direct(shard& at, slot& mine, const write_report& report, std::exception_ptr failure);
-    [[nodiscard]] bool write_through(const K& key, write& made);
+    [[nodiscard]] answer write_through(const K& key, write& made, const write_condition& condition);
+    [[nodiscard]] static awaitable<answer> async_write_through(self_ptr self, K key,
+                                                               std::shared_ptr<write> made,
+                                                               write_condition condition);
 
     // Telling: see write_behind_telling.hpp.
-    void tell_about(shard& at, slot& about);
-    void start_tellers(shard& at);
+    void tell_about(shard& at, slot& about) noexcept;
+    void start_tellers(shard& at) noexcept;
     [[nodiscard]] static awaitable<void> tell(self_ptr self, shard& at);
     struct publication {
         std::string name{}, text{};
@@ -246,6 +310,7 @@ private:
     std::shared_ptr<write_log> log_;
     dead_letters<K, V, Eq> letters_;
     wait_list changes_;  // rung when something has ended
+    callback_gate callbacks_;
     std::atomic<std::size_t> keys_{0}, bytes_{0};
     std::atomic<std::uint64_t> last_sequence_{0};
     std::atomic<int> hurried_{0};
@@ -258,5 +323,9 @@ private:
 }  // namespace levee::cache_detail
 
 #include "levee/cache/detail/write_behind_accept.hpp"
+#include "levee/cache/detail/write_behind_direct.hpp"
+#include "levee/cache/detail/write_behind_ending.hpp"
 #include "levee/cache/detail/write_behind_flush.hpp"
+#include "levee/cache/detail/write_behind_landing.hpp"
+#include "levee/cache/detail/write_behind_replay.hpp"
 #include "levee/cache/detail/write_behind_telling.hpp"

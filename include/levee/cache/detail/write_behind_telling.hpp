@@ -18,24 +18,29 @@
 namespace levee::cache_detail {
 
 template <class K, class V, class Hash, class Eq>
-void write_behind_core<K, V, Hash, Eq>::tell_about(shard& at, slot& about) {
+void write_behind_core<K, V, Hash, Eq>::tell_about(shard& at, slot& about) noexcept {
     if (about.tell == telling::idle) {
-        about.tell = telling::queued;
-        at.to_tell.push_back(&about);
+        at.to_tell.push(about);
     }
 }
 
 template <class K, class V, class Hash, class Eq>
-void write_behind_core<K, V, Hash, Eq>::start_tellers(shard& at) {
+void write_behind_core<K, V, Hash, Eq>::start_tellers(shard& at) noexcept {
     bool is_to_start = false;
     {
         const std::lock_guard lock(at.mutex);
         is_to_start = !at.to_tell.empty() && at.tellers < max_tellers;
         at.tellers += is_to_start ? 1 : 0;
     }
-    if (is_to_start) {
+    if (!is_to_start) {
+        return;
+    }
+    try {
         boost::asio::co_spawn(cache_->options().executor, tell(this->shared_from_this(), at),
                               boost::asio::detached);
+    } catch (...) {  // no memory: another one does it, or whoever comes next starts one
+        const std::lock_guard lock(at.mutex);
+        --at.tellers;
     }
 }
 
@@ -57,23 +62,24 @@ auto write_behind_core<K, V, Hash, Eq>::tell(self_ptr self, shard& at) -> awaita
                     --at.tellers;
                     co_return;
                 }
-                about = at.to_tell.front();
-                at.to_tell.pop_front();
-                about->tell = telling::active;
+                about = at.to_tell.pop();
             }
             const bool has_landed = about->landed != landing::none;
             if (const write& newest = about->newest();
                 !newest.is_published && !(has_landed && !about->waiting) && !self->holes_.publish) {
                 what = news::publish;
                 sequence = newest.sequence;
-                value = newest.value;
                 version = newest.version;
+                try {
+                    value = newest.value;
+                    key = *about->key;
+                } catch (...) {  // then it is not published: see below
+                    key.reset();
+                }
             } else if (has_landed && !about->waiting && !self->holes_.settle) {
                 what = news::drop;
             }
-            if (what != news::none) {
-                key = *about->key;
-            } else {
+            if (what == news::none) {
                 about->tell = telling::idle;
                 if (has_landed) {
                     self->land_locked(at, *about);
@@ -86,15 +92,22 @@ auto write_behind_core<K, V, Hash, Eq>::tell(self_ptr self, shard& at) -> awaita
             self->changes_.notify_all();
             continue;
         }
-        try {
-            if (what == news::publish) {
-                auto telling = publish(self, std::move(*key), std::move(value), version);
+        bool is_to_drop = what == news::drop;
+        if (what == news::publish) {
+            try {
+                auto telling = publish(self, std::move(key.value()), std::move(value), version);
                 co_await std::move(telling);
-            } else {
-                auto telling = writes::async_invalidate(self->cache_, std::move(*key));
-                co_await std::move(telling);
+            } catch (
+                ...) {  // it cannot be copied or encoded, or no memory: peers must not read what was before
+                is_to_drop = true;
             }
-        } catch (...) {  // no memory: what L2 fails, it does not throw
+        }
+        if (is_to_drop) {
+            try {
+                auto telling = writes::async_invalidate(self->cache_, K(*about->key));
+                co_await std::move(telling);
+            } catch (...) {  // what L2 has lives until it is stale; what L2 fails, it does not throw
+            }
         }
         const std::lock_guard lock(at.mutex);
         if (what == news::publish) {
@@ -166,7 +179,8 @@ auto write_behind_core<K, V, Hash, Eq>::watch(self_ptr self) -> awaitable<void> 
         const duration age = self->oldest_age();
         if (self->keys_.load() == 0) {
             self->is_watching_.store(false);
-            // What comes from here on starts another, unless it came before the line above.
+            // A write that comes from here on starts another watcher; one that came before the line above has
+            // not, so it is this one's, unless that other is there by now.
             if (self->keys_.load() == 0 || self->is_watching_.exchange(true)) {
                 co_return;
             }
@@ -177,7 +191,10 @@ auto write_behind_core<K, V, Hash, Eq>::watch(self_ptr self) -> awaitable<void> 
             is_told = true;
             bump(self->counters_.alarms);
             try {
-                self->options_.on_age_alarm(age);
+                const callback_gate::pass mine(self->callbacks_);
+                if (mine) {
+                    self->options_.on_age_alarm(age);
+                }
             } catch (...) {  // the user's: documented as ignored
             }
         }

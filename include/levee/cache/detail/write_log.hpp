@@ -1,12 +1,17 @@
 /// A journal together with the threads that it is lent.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <cstdint>
+#include <deque>
+#include <exception>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <span>
+#include <utility>
 
 #include "levee/async/scheduler.hpp"
 #include "levee/core/bytes.hpp"
@@ -30,12 +35,19 @@ public:
     void wait_durable(std::uint64_t sequence, time_point deadline) {
         journal_->wait_durable(sequence, deadline);
     }
-    void when_durable(std::uint64_t sequence, std::function<void(std::exception_ptr)> done) {
-        journal_->when_durable(sequence, std::move(done));
+    /// Calls `done` once, as `journal::when_durable` does; with errc::timeout at `deadline`. Deadlines are to
+    /// rise from call to call, about: one that is before an earlier call's waits for that. What tells the
+    /// deadline runs on the scheduler, not where the disk may hang.
+    void when_durable(std::uint64_t sequence, time_point deadline,
+                      std::function<void(std::exception_ptr)> done);
+    /// Sees to it that it becomes so; nobody is told.
+    void when_durable(std::uint64_t sequence) {
+        journal_->when_durable(sequence, [](const std::exception_ptr& /*ignored*/) {});
     }
     /// The same for a coroutine, which goes on where it runs.
     [[nodiscard]] static boost::asio::awaitable<void> async_durable(std::shared_ptr<write_log> self,
-                                                                    std::uint64_t sequence);
+                                                                    std::uint64_t sequence,
+                                                                    time_point deadline);
 
     /// After `close` too: then it is forgotten.
     void release(std::span<const std::uint64_t> sequences) noexcept;
@@ -52,9 +64,27 @@ private:
                                                                  std::shared_ptr<async::scheduler> time,
                                                                  time_point when);
 
+    /// One call of `when_durable`: told by the journal or by its deadline, whichever comes first.
+    struct awaited {
+        awaited(std::uint64_t which, time_point until, std::function<void(std::exception_ptr)> tell)
+            : sequence(which), deadline(until), done(std::move(tell)) {}
+        void tell(std::exception_ptr failure);
+        std::uint64_t sequence;
+        time_point deadline;
+        std::function<void(std::exception_ptr)> done;
+        std::atomic<bool> is_over{false};
+    };
+    void keep_deadline(std::shared_ptr<awaited> one);
+    [[nodiscard]] static boost::asio::awaitable<void> watch_deadlines(std::weak_ptr<write_log> of,
+                                                                      std::shared_ptr<async::scheduler> time);
+    [[nodiscard]] time_point tell_late(time_point now);
+
     const boost::asio::any_io_executor runs_on_;
     const std::shared_ptr<async::scheduler> time_;
     std::unique_ptr<journal> journal_;
+    std::mutex mutex_;                                // guards below
+    std::deque<std::shared_ptr<awaited>> deadlines_;  // the first ones are gone when they are over
+    bool is_watching_ = false;
 };
 
 }  // namespace levee::cache_detail

@@ -15,11 +15,10 @@ namespace levee::cache_detail {
 ///     u8   version (1)
 ///     u8   kind
 ///     u16  0
-///     write and letter:   u64 writer, u64 version of the value, u32 length of the key, u32 length of the
-///     value,
-///                         key, value
-///     letter, after that: u64 sequence, i64 code, u32 length of its category's name, the name, u32 length of
-///                         the reason, the reason
+///     write and letter:   u64 writer, u64 version of the value, u32 length of the key,
+///                         u32 length of the value, key, value
+///     letter, after that: u64 sequence, i64 code, u32 length of its category's name, the name,
+///                         u32 length of the reason, the reason
 ///     superseded, gone:   u64 the letter's id
 struct write_record {
     enum class kind : std::uint8_t {

@@ -14,15 +14,17 @@
 
 namespace levee::cache_detail {
 
+// clang-format off
 /// Where a key's newest unflushed write stands.
 ///
-/// | place    | what it is                              | next |
-/// |----------|-----------------------------------------|----------------------------------------------------|
-/// | `none`   | only an older write is on its way       | `ready`, when that one ends | | `ready`  | in the
-/// queue                            | `flying`                                           | | `flying` | in a
-/// batch that the source has          | gone; `retrying` if it failed; `ready` if a newer  | |          | |
-/// write came behind it                               | | `retrying` | in a batch that failed and waits |
-/// `flying`; `ready` if a newer write supersedes it   |
+/// | place      | what it is                              | next                                               |
+/// |------------|-----------------------------------------|----------------------------------------------------|
+/// | `none`     | only an older write is on its way       | `ready`, when that one ends                        |
+/// | `ready`    | in the queue                            | `flying`                                           |
+/// | `flying`   | in a batch that the source has          | gone; `retrying` if it failed; `ready` if a newer  |
+/// |            |                                         | write came behind it                               |
+/// | `retrying` | in a batch that failed and waits        | `flying`; `ready` if a newer write supersedes it   |
+// clang-format on
 enum class write_place : std::uint8_t { none, ready, flying, retrying };
 
 /// What the schedule knows of a key with pending writes. At most one of its writes is with the source.
@@ -36,9 +38,11 @@ struct write_slot {
 struct write_batch {
     std::vector<write_slot*> slots{};
     std::size_t attempts = 0;     ///< Failed ones that count.
+    std::size_t refusals = 0;     ///< Others, by a source that took nothing else meanwhile.
     bool is_split = false;        ///< A part of a batch that failed.
+    bool is_probe = false;        ///< The part in which it is found out what a refusal is about.
     time_point due{};             ///< Of a waiting one: not before.
-    std::uint64_t successes = 0;  ///< The schedule's count when it was last tried.
+    std::uint64_t successes = 0;  ///< The schedule's count when it failed last, or was made.
 };
 
 /// The numbers of `write_behind_options` that decide.
@@ -66,7 +70,16 @@ struct write_defences_off {
     bool publish = false;       ///< Nothing is told to L2 and peers before the flush.
 };
 
-/// One worker's queue. Keys are slots that the owner keeps where they are while they are in here.
+/// One worker's queue.
+///
+/// *Refusals.* A source that is not available says nothing about the writes, so while it takes nothing else
+/// no attempt counts. But a row may look like that, by what it does to the server. So a batch that was
+/// refused `batch_attempts` times is halved, and one of the halves, the probe, again each time: if it is
+/// about a row, some part without it goes through soon, and from then on attempts count. There is one probe
+/// at a time and the next one begins when that is down to a row, so that a long outage leaves the batches
+/// nearly whole.
+///
+/// Keys are slots that the owner keeps where they are while they are in here.
 ///
 /// Thread safety: unsafe.
 class write_schedule {
@@ -110,8 +123,10 @@ public:
 
 private:
     [[nodiscard]] bool is_due(time_point now, bool is_urgent) const noexcept;
-    [[nodiscard]] write_batch from_queue(time_point now);
+    [[nodiscard]] write_batch from_queue();
     void wait(write_batch batch, time_point due);
+    void halve(write_batch batch, time_point due, bool is_probing);
+    [[nodiscard]] bool may_halve_refused(const write_batch& batch) const noexcept;
     void spend(std::size_t writes, time_point now) noexcept;
 
     schedule_options options_;

@@ -1,0 +1,142 @@
+// Beginning, with what an earlier owner left in the journal: bodies of write_behind_core. Included by it
+// alone.
+#pragma once
+
+#include "levee/cache/detail/write_behind_core.hpp"
+
+namespace levee::cache_detail {
+
+[[nodiscard]] inline schedule_options schedule_of(const auto& options, std::uint64_t seed) {
+    return {.batch_size = options.batch_size,
+            .batch_bytes = options.batch_bytes,
+            .flush_interval = options.flush_interval,
+            .batch_time = options.batch_time,
+            .batch_attempts = options.batch_attempts,
+            .max_attempts = options.max_attempts,
+            .permanent_attempts = options.permanent_attempts,
+            .backoff = options.backoff,
+            .writes_per_second = options.max_writes_per_second / static_cast<double>(options.workers),
+            .seed = seed};
+}
+
+template <class K, class V, class Hash, class Eq>
+write_behind_core<K, V, Hash, Eq>::write_behind_core(std::shared_ptr<cache_type> cache,
+                                                     std::shared_ptr<source<K, V>> to, options_type options)
+    : cache_(std::move(cache)),
+      source_(std::move(to)),
+      options_(std::move(options)),
+      holes_(options_.holes != nullptr ? *options_.holes : write_defences_off{}),
+      runs_on_(source_->is_blocking() ? cache_->options().blocking_executor : cache_->options().executor),
+      time_(
+          cache_->options().scheduler != nullptr
+              ? cache_->options().scheduler
+              : async::steady_scheduler(cache_->options().executor ? cache_->options().executor : runs_on_)),
+      writer_(options_.writer != 0 ? options_.writer : system_seed()),
+      filter_(options_.max_pending),
+      letters_(options_.max_dead_letters) {
+    const auto& o = options_;
+    validate(write_behind_limits{o.flush_interval, o.full_timeout, o.durable_timeout, o.batch_time,
+                                 o.age_alarm, o.close_timeout, o.max_pending, o.max_pending_bytes,
+                                 o.max_dead_letters, o.workers, o.batch_size, o.batch_attempts,
+                                 o.max_attempts, o.permanent_attempts, o.max_writes_per_second, o.backoff});
+    const std::uint64_t seed = cache_->options().seed != 0 ? cache_->options().seed : system_seed();
+    for (std::size_t i = 0; i < options_.workers; ++i) {
+        shards_.push_back(std::make_unique<shard>(schedule_of(options_, seed + i), holes_));
+    }
+}
+
+template <class K, class V, class Hash, class Eq>
+void write_behind_core<K, V, Hash, Eq>::open() {
+    if (!options_.journal) {
+        return;
+    }
+    if constexpr (key_encodable<K> && encodable<V>) {
+        const auto& disk = cache_->options().blocking_executor;
+        journal_options dead = *options_.journal;
+        if (!dead.folder.empty() && dead.files == nullptr) {
+            dead.folder += "/dead";
+            dead.sync = journal_sync::always;
+            letters_.open(std::move(dead), disk, time_);
+        }
+        struct record {
+            std::uint64_t sequence;
+            bytes what;
+        };
+        std::vector<record> found;
+        std::vector<std::uint64_t> ended;
+        log_ = write_log::open(*options_.journal, disk, time_, [&](std::uint64_t sequence, bytes_view what) {
+            if (holes_.replay_order) {
+                found.push_back({sequence, bytes(what.begin(), what.end())});
+            } else if (!take_up(sequence, what)) {
+                ended.push_back(sequence);
+            }
+        });
+        for (auto each = found.rbegin(); each != found.rend(); ++each) {
+            static_cast<void>(take_up(each->sequence, each->what));
+        }
+        log_->release(ended);
+        last_sequence_.store((std::max)(last_sequence_.load(), log_->stats().last_sequence));
+        for (const auto& each : shards_) {
+            wake(*each);
+        }
+    } else {
+        throw std::invalid_argument(
+            "write_behind_options::journal is set; it needs a levee::key_codec for K and a levee::codec for "
+            "V");
+    }
+}
+
+// In the order of the records, past all bounds: they were accepted once. False: there is nothing to do.
+template <class K, class V, class Hash, class Eq>
+bool write_behind_core<K, V, Hash, Eq>::take_up(std::uint64_t sequence, bytes_view raw) {
+    if constexpr (key_encodable<K> && encodable<V>) {
+        const auto record = decode_write_record(raw);
+        std::optional<K> key;
+        std::optional<V> value;
+        if (record &&
+            (record->what == write_record::kind::put || record->what == write_record::kind::erase)) {
+            key = key_codec<K>::decode(record->key);
+            if (record->what == write_record::kind::put) {
+                value = codec<V>::decode(record->value);
+            }
+        }
+        if (!key || (record->what == write_record::kind::put && !value)) {
+            throw error(errc::invalid_data, "record " + std::to_string(sequence) +
+                                                " of the journal is not a write of this key and value type");
+        }
+        const bool is_dead = letters_.has(record->writer, sequence, *key);
+        write made = prepare(*key, std::move(value), record->version);
+        made.sequence = made.oldest = sequence;
+        made.writer = record->writer;
+        made.is_journaled = true;
+        made.since = time_->now();
+        const std::uint64_t hash = hash_of(*key);
+        shard& at = shard_of(hash);
+        const std::lock_guard lock(at.mutex);
+        slot* held = at.writes.find(*key);
+        bump(counters_.replayed);
+        if (is_dead && held == nullptr) {
+            return false;  // given up already, and nothing older is to be done before it
+        }
+        keys_.fetch_add(held == nullptr ? 1 : 0);
+        bytes_.fetch_add(made.size);
+        if (held != nullptr) {
+            bytes_.fetch_sub(held->waiting->size);
+        } else {
+            filter_.add(hash);
+        }
+        filter_.count_write(hash);
+        letters_.supersede(*key, sequence);
+        at.writes.accept(held, *key, std::move(made));
+        last_sequence_.store(sequence);
+        if (has_peers()) {
+            tell_about(at, *held);
+        }
+    } else {
+        static_cast<void>(sequence);
+        static_cast<void>(raw);
+    }
+    return true;
+}
+
+}  // namespace levee::cache_detail
