@@ -10,11 +10,10 @@ namespace {
 
 constexpr std::size_t fewest_slots = 128, most_slots = 2048;
 constexpr std::size_t entries_a_slot = 64;  // of the cache, between those
-constexpr std::uint64_t shortest_period = 512;
-constexpr std::uint64_t periods_a_slot = 2;
-constexpr double kept = 0.9;          // of a score, at each judgement
-constexpr double worth_it = 0.01;     // of all requests: what another division must have more in hits
-constexpr double fewest_told = 1000;  // requests, before sizes are compared
+constexpr std::uint64_t period = 512;       // requests from one judgement to the next
+constexpr double kept = 0.9;                // of a score, at each judgement
+constexpr double worth_it = 0.01;           // of all requests: what another division must have more in hits
+constexpr double fewest_told = 1000;        // requests, before sizes are compared
 
 }  // namespace
 
@@ -48,7 +47,7 @@ void division_advisor::access(std::uint32_t hash, std::uint64_t weight, std::siz
     for (std::size_t i = 0; i < shadows_.size(); ++i) {
         hits_[i] += shadows_[i].access(hash, weight) ? 1 : 0;
     }
-    if (++asked_ >= std::max(shortest_period, periods_a_slot * nominal_)) {
+    if (++asked_ >= period) {
         judge();
         if (held_entries != 0) {
             match(held_entries, held_weight);

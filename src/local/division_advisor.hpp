@@ -11,13 +11,14 @@
 
 namespace levee::local_detail {
 
-/// Six ways of dividing a cache, each run by a shadow cache over the same spatial sample of the keys (after
+/// Seven ways of dividing a cache, each run by a shadow cache over the same spatial sample of the keys (after
 /// Waldspurger and others, "Cache modeling and optimization using miniature simulations", USENIX ATC 2017);
 /// the cache is divided in the way that lately had the most hits. Two more shadows, of half and of twice the
 /// size, tell what another size would bring.
 ///
 /// No fixed division is good on every workload: a small window with a margin wins where keys are many and
-/// their popularity lasts (loops, scans), a large one where what matters is recency.
+/// their popularity lasts (loops, scans), a large one where what matters is recency, a small one that does
+/// not believe in old fame where the workload turns to other keys.
 ///
 /// *Shadows are as large as the sample says*: the capacity of each is the number of sampled keys that the
 /// cache holds at the time, not its nominal share. The sample of a small cache may have 5 % more or fewer
@@ -26,10 +27,15 @@ namespace levee::local_detail {
 /// Thread safety: distinct objects: safe; shared: unsafe.
 class division_advisor {
 public:
-    static constexpr std::size_t ways = 6;
+    static constexpr std::size_t ways = 7;
     /// In the order of `chosen`'s answers; the cache starts with `first`.
-    static constexpr std::array<admission, ways> divisions{
-        {{0.01, 0, 15}, {0.10, 0, 15}, {0.35, 0, 2}, {0.70, 0, 15}, {0.01, 1, 15}, {0.35, 1, 15}}};
+    static constexpr std::array<admission, ways> divisions{{{0.01, 0, 15},
+                                                            {0.10, 0, 15},
+                                                            {0.35, 0, 2},
+                                                            {0.70, 0, 15},
+                                                            {0.01, 1, 15},
+                                                            {0.35, 1, 15},
+                                                            {0.05, 0, 2}}};
     static constexpr std::size_t first = 1;
 
     explicit division_advisor(std::uint64_t seed) noexcept : seed_(seed) {}

@@ -10,17 +10,22 @@ constexpr std::size_t remembered_a_slot = 3;
 }  // namespace
 
 shadow_cache::shadow_cache(std::uint64_t seed, std::size_t slots, bool weighted)
-    : clock_(seed), slots_(slots), chains_(slots, none), weighted_(weighted), capacity_(slots) {
+    : clock_(seed),
+      hashes_(slots),
+      next_(slots, none),
+      chains_(slots, none),
+      weighted_(weighted),
+      capacity_(slots) {
     clock_.reserve(slots, weighted);
     clock_.remember(remembered_a_slot * slots);
     for (std::size_t i = slots; i-- > 0;) {
-        slots_[i].next = free_;
+        next_[i] = free_;
         free_ = static_cast<link>(i);
     }
 }
 
 void shadow_cache::set_capacity(std::size_t entries, std::uint64_t weight) noexcept {
-    capacity_ = std::clamp<std::size_t>(entries, 1, slots_.size());
+    capacity_ = std::clamp<std::size_t>(entries, 1, hashes_.size());
     max_weight_ = std::max<std::uint64_t>(weight, 1);
     while (clock_.size() > capacity_ || (weighted_ && clock_.amount() > max_weight_)) {
         evict(0);
@@ -28,9 +33,9 @@ void shadow_cache::set_capacity(std::size_t entries, std::uint64_t weight) noexc
 }
 
 bool shadow_cache::access(std::uint32_t hash, std::uint64_t weight) noexcept {
-    for (link at = chain_of(hash); at != none; at = slots_[at].next) {
-        if (slots_[at].hash == hash) {
-            slots_[at].referenced = true;
+    for (link at = chain_of(hash); at != none; at = next_[at]) {
+        if (hashes_[at] == hash) {
+            clock_.mark(at, referenced, true);
             return true;
         }
     }
@@ -43,9 +48,10 @@ bool shadow_cache::access(std::uint32_t hash, std::uint64_t weight) noexcept {
         evict(comes);
     }
     const link id = free_;
-    free_ = slots_[id].next;
+    free_ = next_[id];
     link& chain = chain_of(hash);
-    slots_[id] = {hash, chain, false};
+    hashes_[id] = hash;
+    next_[id] = chain;
     chain = id;
     clock_.insert(id, hash, weight);
     if (!is_full) {
@@ -56,18 +62,19 @@ bool shadow_cache::access(std::uint32_t hash, std::uint64_t weight) noexcept {
 
 void shadow_cache::evict(std::uint64_t comes) noexcept {
     const link gone = clock_.victim(*this, comes, none);
-    link* at = &chain_of(slots_[gone].hash);
+    link* at = &chain_of(hashes_[gone]);
     while (*at != gone) {
-        at = &slots_[*at].next;
+        at = &next_[*at];
     }
-    *at = slots_[gone].next;
-    clock_.erase(gone, slots_[gone].hash);
-    slots_[gone].next = free_;
+    *at = next_[gone];
+    clock_.erase(gone, hashes_[gone]);
+    next_[gone] = free_;
     free_ = gone;
 }
 
 std::size_t shadow_cache::memory() const noexcept {
-    return clock_.memory() + slots_.capacity() * sizeof(slot) + chains_.capacity() * sizeof(link);
+    return clock_.memory() + hashes_.capacity() * sizeof(std::uint32_t) +
+           (next_.capacity() + chains_.capacity()) * sizeof(link);
 }
 
 }  // namespace levee::local_detail

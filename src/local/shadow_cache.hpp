@@ -33,8 +33,8 @@ public:
 
     // What `window_clock` asks its host.
     [[nodiscard]] bool take_reference(std::uint16_t id) noexcept {
-        const bool was = slots_[id].referenced;
-        slots_[id].referenced = false;
+        const bool was = clock_.is_marked(id, referenced);
+        clock_.mark(id, referenced, false);
         return was;
     }
 
@@ -42,11 +42,7 @@ private:
     using link = std::uint16_t;
     static constexpr link none = window_clock<link>::none;
 
-    struct slot {
-        std::uint32_t hash = 0;
-        link next = none;  // in its chain, or of the free ones
-        bool referenced = false;
-    };
+    static constexpr unsigned referenced = 0;  // a mark
 
     [[nodiscard]] link& chain_of(std::uint32_t hash) noexcept {
         return chains_[(static_cast<std::uint64_t>(hash * 0x9e3779b9U) * chains_.size()) >> 32];
@@ -58,7 +54,8 @@ private:
     void evict(std::uint64_t comes) noexcept;  // one; something is held
 
     window_clock<link> clock_;
-    std::vector<slot> slots_;
+    std::vector<std::uint32_t> hashes_;  // by slot
+    std::vector<link> next_;             // by slot: in its chain, or of the free ones
     std::vector<link> chains_;
     link free_ = none;
     bool weighted_;
