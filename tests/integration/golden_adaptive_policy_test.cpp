@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -82,7 +83,8 @@ INSTANTIATE_TEST_SUITE_P(traces, golden_adaptive_policy,
                                          traced{"lirs_multi3", 2.0, 2.0}),
                          name_of_trace);
 
-// Shards, slots that wait for readers, and another seed each time are all that differ.
+// Shards, slots that wait for readers, and another seed each time are all that differ. An unlucky seed costs
+// up to four points on a short loop, by policy or cache: so the middle of three.
 TEST(golden_local_cache, hits_what_its_policy_alone_hits) {
     const std::vector<golden_trace> rows{{"arc_OLTP", {1000, 2000, 8192}},
                                          {"lirs_loop", {512, 1000}},
@@ -93,11 +95,19 @@ TEST(golden_local_cache, hits_what_its_policy_alone_hits) {
             GTEST_SKIP() << "no trace " << path_of(row.name);
         }
         const trace input = read_trace(path_of(row.name).string());
-        const auto points =
-            miss_ratio_curve(input, {.policies = {"adaptive", "levee"}, .capacities = row.entries});
-        for (std::size_t at = 0; at < points.size(); at += 2) {
-            EXPECT_NEAR(100 * points[at].hit_ratio(), 100 * points[at + 1].hit_ratio(), 1.0)
-                << row.name << " at " << points[at].capacity;
+        std::vector<std::array<double, 3>> reached(row.entries.size());
+        std::vector<double> alone(row.entries.size());
+        for (std::size_t run = 0; run < 3; ++run) {
+            const auto points =
+                miss_ratio_curve(input, {.policies = {"adaptive", "levee"}, .capacities = row.entries});
+            for (std::size_t at = 0; at < row.entries.size(); ++at) {
+                alone[at] = 100 * points[2 * at].hit_ratio();
+                reached[at][run] = 100 * points[2 * at + 1].hit_ratio();
+            }
+        }
+        for (std::size_t at = 0; at < row.entries.size(); ++at) {
+            std::sort(reached[at].begin(), reached[at].end());
+            EXPECT_NEAR(alone[at], reached[at][1], 1.0) << row.name << " at " << row.entries[at];
         }
     }
 }
