@@ -231,6 +231,9 @@ private:
             return;  // a parent that is not ours to read was made by somebody else, long ago
         }
         if (above.get() < 0 || retried([&] { return ::fsync(above.get()); }) != 0) {
+            if (above.get() >= 0 && is_there && (errno == EINVAL || errno == EROFS)) {
+                return;  // nor was it made a moment ago on a file system without such a call, or read-only
+            }
             fail("syncing the folder " + parent.string());
         }
     }

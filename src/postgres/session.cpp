@@ -168,6 +168,8 @@ void session::execute(blocking_request& one) {
     errands then;
     std::unique_lock lock(mutex_);
     if (!accept_locked(one, then)) {
+        lock.unlock();
+        run(then);
         return;
     }
     pump_locked(then, true);
@@ -278,6 +280,11 @@ void session::abandon_locked(request& one, std::error_code code, errands& then) 
 }
 
 void session::cancel(request& one) noexcept {
+    // What is finished may have been the last to keep this, which must not end under the gate's mutex.
+    auto self = weak_from_this().lock();
+    if (self == nullptr) {
+        return;  // it is ending, so nothing is under way
+    }
     errands then;
     {
         const std::lock_guard lock(mutex_);
@@ -288,13 +295,10 @@ void session::cancel(request& one) noexcept {
     }
     // Not `run`: this is under the gate's mutex, and a will that is not even posted would be executed here.
     if (then.watches) {
-        asio::post(strand_, [weak = weak_from_this()] {
-            if (const auto self = weak.lock()) {
-                self->begin_watching(last_will(weak));
-            }
-        });
+        asio::post(strand_, [self] { self->begin_watching(last_will(self)); });
     }
     then.done.finish_all();
+    asio::post(strand_, [self = std::move(self)] {});
 }
 
 /// Something was given up, or answered: is the server to be asked to cancel?

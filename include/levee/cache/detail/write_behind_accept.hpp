@@ -215,7 +215,9 @@ auto write_behind_core<K, V, Hash, Eq>::async_put(self_ptr self, K key, write gi
     -> awaitable<std::optional<std::uint64_t>> {
     const auto made = std::make_shared<write>(std::move(given));
     const wait_list::place place(self->changes_);
-    for (bool is_first = true;; is_first = false) {
+    bool is_first = true;
+    bool has_timer = false;
+    for (;; is_first = false) {
         auto got = self->accept(key, *made, condition);
         if (got.what == answer::accepted || got.what == answer::stale) {
             co_return got.sequence;
@@ -246,7 +248,7 @@ auto write_behind_core<K, V, Hash, Eq>::async_put(self_ptr self, K key, write gi
             bump(self->counters_.rejected);
             throw error(errc::timeout, "waiting for room among the pending writes; nothing was accepted");
         }
-        if (is_first) {
+        if (!std::exchange(has_timer, true)) {
             place.bell()->notify_at(self->time_, deadline);
         }
         auto waiting = wake_up::async_wait(place.bell());

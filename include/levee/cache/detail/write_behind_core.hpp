@@ -245,6 +245,7 @@ private:
 
     // Sending: see write_behind_flush.hpp and write_behind_landing.hpp.
     void wake(shard& at) noexcept;
+    void start(shard& at) noexcept;
     [[nodiscard]] static awaitable<void> work(self_ptr self, shard& at);
     enum class turn : std::uint8_t { over, again, asleep };
     [[nodiscard]] static awaitable<turn> send_next(self_ptr self, shard& at);

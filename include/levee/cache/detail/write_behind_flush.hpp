@@ -18,7 +18,8 @@ void write_behind_core<K, V, Hash, Eq>::wake(shard& at) noexcept {
         at.bell->notify();
     } else {
         try {
-            boost::asio::co_spawn(runs_on_, work(this->shared_from_this(), at), boost::asio::detached);
+            // Posted, as a writer on that executor would become the worker by `co_spawn`, stores and all.
+            boost::asio::post(runs_on_, [self = this->shared_from_this(), &at] { self->start(at); });
         } catch (...) {  // no memory: whoever comes next starts it
             const std::lock_guard lock(at.mutex);
             at.is_running = false;
@@ -32,6 +33,16 @@ void write_behind_core<K, V, Hash, Eq>::wake(shard& at) noexcept {
         } catch (...) {
             is_watching_.store(false);
         }
+    }
+}
+
+template <class K, class V, class Hash, class Eq>
+void write_behind_core<K, V, Hash, Eq>::start(shard& at) noexcept {
+    try {
+        boost::asio::co_spawn(runs_on_, work(this->shared_from_this(), at), boost::asio::detached);
+    } catch (...) {
+        const std::lock_guard lock(at.mutex);
+        at.is_running = false;
     }
 }
 
