@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
+#include <limits>
 #include <stdexcept>
 #include <vector>
 
@@ -274,6 +275,26 @@ TEST(local_cache_bounds, set_max_entries_lets_the_cache_grow) {
     }
     EXPECT_EQ(cache.estimated_size(), 1000U);
     EXPECT_EQ(cache.stats().evictions, 0U);
+}
+
+TEST(local_cache_bounds, a_bound_beyond_any_memory_refuses_nothing) {
+    constexpr auto all = std::numeric_limits<std::size_t>::max();
+    for (const std::size_t entries : {all, all - 2, all / 2, all / 2 + 1, all / 64, std::size_t{1} << 37}) {
+        for (const std::size_t shards : {1U, 4U}) {
+            cache_type cache({.max_entries = entries, .shards = shards});
+            for (int i = 0; i < 20'000; ++i) {
+                cache.put(i, i);
+            }
+            EXPECT_EQ(cache.estimated_size(), 20'000U) << entries << " entries, " << shards << " shards";
+            EXPECT_EQ(cache.stats().rejected, 0U);
+            cache.set_max_entries(1000);
+            cache.set_max_entries(entries);
+            for (int i = 0; i < 20'000; ++i) {
+                cache.put(-i, i);
+            }
+            EXPECT_EQ(cache.stats().rejected, 0U) << entries << " entries, " << shards << " shards";
+        }
+    }
 }
 
 TEST(local_cache_bounds, set_max_entries_leaves_pinned_entries) {

@@ -55,7 +55,7 @@ shard_setup engine<K, V, Hash, Eq>::setup_of_shards() const noexcept {
             .expiry = is_small ? expiry : times::none,
             .has_weights = static_cast<bool>(options_.weigher),
             .time_to_idle = time_to_idle_,
-            .expected_entries = (options_.max_entries + shard_total_ - 1) / shard_total_,
+            .expected_entries = entries_in_a_shard(options_.max_entries, shard_total_),
             .expected_weight = options_.max_weight / shard_total_,
             .seed = 0,
             .readers = nullptr};

@@ -238,7 +238,7 @@ void engine<K, V, Hash, Eq>::set_max_entries(std::size_t max_entries) {
     }
     for (const auto& where : shards_) {
         const std::lock_guard lock(where->mutex);
-        where->expect_locked((max_entries + shard_total_ - 1) / shard_total_,
+        where->expect_locked(entries_in_a_shard(max_entries, shard_total_),
                              options_.max_weight / shard_total_);
         where->bury_locked(removed, true);
     }

@@ -55,6 +55,9 @@ public:
     /// passes it over, so the slot can be reused at once.
     enum class content : std::uint8_t { values, pointer };
 
+    /// More entries than an index can have. To expect more is to expect so many.
+    static constexpr std::size_t most_entries = std::size_t{1} << 30;
+
     /// `expected`: about how many entries there will be; zero: not known. `readers`: where they begin, which
     /// outlives this; null: in here.
     slot_index(content what, std::size_t payload, times expiry, std::size_t expected,
