@@ -187,14 +187,9 @@ void engine<K, V, Hash, Eq>::count_without_cell(std::atomic<std::uint64_t> looke
 
 template <class K, class V, class Hash, class Eq>
 bool engine<K, V, Hash, Eq>::has_ended(std::int64_t life, std::int64_t* use, std::int64_t at) const noexcept {
-    if (at >= life && life != never) {
-        return true;
-    }
-    if (time_to_idle_ == never) {
-        return false;
-    }
-    const std::int64_t used = std::atomic_ref(*use).load(std::memory_order_relaxed);
-    return at >= used && at - used >= time_to_idle_;
+    const std::int64_t used =
+        time_to_idle_ != never ? std::atomic_ref(*use).load(std::memory_order_relaxed) : 0;
+    return has_ended_by(at, end_of_entry(life, used, time_to_idle_));
 }
 
 /// Removes the key's entry if it has ended at `at`. True: there is one that has not; it was written or used

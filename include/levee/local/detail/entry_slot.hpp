@@ -1,6 +1,7 @@
 /// How a key and its value lie in a slot: themselves if they are small and plain, else a pointer to them.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cstddef>
@@ -17,6 +18,20 @@ namespace levee::local_detail {
 
 /// The end of a life that does not end, in the clock's nanoseconds.
 inline constexpr std::int64_t never = (time_point::max)().time_since_epoch().count();
+
+/// When an entry of these times ends, unless it is used; `never`. `idle`: the time to idle, or `never`.
+[[nodiscard]] inline std::int64_t end_of_entry(std::int64_t life, std::int64_t use,
+                                               std::int64_t idle) noexcept {
+    if (idle == never) {
+        return life;
+    }
+    return (std::min)(life, after(time_point(duration(use)), duration(idle)).time_since_epoch().count());
+}
+
+/// Whether what ends at `end` has ended.
+[[nodiscard]] constexpr bool has_ended_by(std::int64_t now, std::int64_t end) noexcept {
+    return now >= end && end != never;
+}
 
 /// What the type-free parts know of a node.
 struct node_base {
