@@ -239,7 +239,9 @@ public:
 
     /// Changes the bound on entries; evicts down to it before it returns, except for pinned entries, and
     /// keeps other writes waiting while it evicts what came in meanwhile.
-    /// Zero: no such bound. Errors: std::invalid_argument for zero when there is no `max_weight`.
+    /// Zero: no such bound. Errors: std::invalid_argument for zero when there is no `max_weight`, and nothing
+    /// is changed; std::bad_alloc, and the new bound is set, but what was there above it may stay, and the
+    /// memory of a larger one, until this is called again.
     void set_max_entries(std::size_t max_entries) { engine_.set_max_entries(max_entries); }
 
     /// Bytes that the cache has allocated, but for what keys and values own themselves, running makes and

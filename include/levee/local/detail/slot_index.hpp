@@ -42,8 +42,9 @@ private:
 /// again.
 ///
 /// *Growing* moves a few groups with each write, so that hardly one pays for the whole: it does when the
-/// new table fills up before all have moved, or when slots need times. A table that was emptied can be taken
-/// away, to be freed off the lock, when its epoch has passed.
+/// new table fills up before all have moved, or when slots need times. Shrinking (`shrink`) is the same with
+/// a smaller table. A table that was emptied can be taken away, to be freed off the lock, when its epoch has
+/// passed.
 ///
 /// Thread safety: `find` is for pinned threads; all else for the holder of the lock.
 class slot_index {
