@@ -100,12 +100,17 @@ room budget::held() const noexcept {
 }
 
 reservation::~reservation() {
+    leave();
+}
+
+void reservation::leave() noexcept {
     give_back();
     if (is_alone()) {
         budget_.gate.open();
     } else if (is_inside()) {
         budget_.gate.leave();
     }
+    place_ = place::outside;
 }
 
 void reservation::enter() noexcept {

@@ -8,10 +8,10 @@ namespace levee::local_detail {
 
 std::shared_ptr<const void> flight::wait(duration timeout) {
     std::unique_lock lock(mutex_);
-    const auto has_ended = [this] { return made_ != nullptr || error_ != nullptr; };
+    const auto ended = [this] { return has_ended_locked(); };
     if (timeout == duration::max()) {
-        ended_.wait(lock, has_ended);
-    } else if (!ended_.wait_until(lock, after(clock::precise().now(), timeout), has_ended)) {
+        ended_.wait(lock, ended);
+    } else if (!ended_.wait_until(lock, after(clock::precise().now(), timeout), ended)) {
         throw error(errc::timeout, "local_cache: waiting for another caller's load");
     }
     if (error_) {
@@ -22,12 +22,18 @@ std::shared_ptr<const void> flight::wait(duration timeout) {
 
 void flight::succeed(std::shared_ptr<const void> made) noexcept {
     const std::lock_guard lock(mutex_);
+    if (has_ended_locked()) {
+        return;
+    }
     made_ = std::move(made);
     ended_.notify_all();
 }
 
 void flight::fail(std::exception_ptr why) noexcept {
     const std::lock_guard lock(mutex_);
+    if (has_ended_locked()) {
+        return;
+    }
     error_ = std::move(why);
     ended_.notify_all();
 }

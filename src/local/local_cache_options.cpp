@@ -6,6 +6,7 @@
 #include <string>
 
 #include "levee/local/detail/option_checks.hpp"
+#include "levee/local/detail/slot_index.hpp"
 
 namespace levee::local_detail {
 namespace {
@@ -66,6 +67,10 @@ std::size_t shard_count(const checked_options& options) noexcept {
         }
     }
     return count;
+}
+
+std::size_t entries_in_a_shard(std::size_t max_entries, std::size_t shards) noexcept {
+    return std::min(max_entries / shards + (max_entries % shards != 0 ? 1U : 0U), slot_index::most_entries);
 }
 
 std::uint64_t random_seed() noexcept {

@@ -6,10 +6,6 @@
 namespace levee::local_detail {
 namespace {
 
-std::int64_t saturated_sum(std::int64_t from, std::int64_t by) noexcept {
-    return after(time_point(duration(from)), duration(by)).time_since_epoch().count();
-}
-
 std::uint32_t node_limit(std::size_t expected) noexcept {
     return static_cast<std::uint32_t>(std::clamp<std::size_t>(expected / 16, 1024, 1U << 20));
 }
@@ -182,7 +178,7 @@ auto shard_core::times_locked(entry_id id) const noexcept -> times {
 
 std::int64_t shard_core::end_locked(entry_id id) const noexcept {
     const auto [life, use] = times_locked(id);
-    return time_to_idle_ == never ? life : std::min(life, saturated_sum(use, time_to_idle_));
+    return end_of_entry(life, use, time_to_idle_);
 }
 
 void shard_core::expect_locked(std::size_t entries, std::size_t its_weight) {

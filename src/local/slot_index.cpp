@@ -24,9 +24,9 @@ slot_index::slot_index(content what, std::size_t payload, times expiry, std::siz
     : readers_(readers != nullptr ? readers : &own_readers_),
       layout_(payload, expiry),
       content_(what),
-      expected_(expected),
+      expected_(std::min(expected, most_entries)),
       retired_(64) {
-    const std::size_t groups = std::min(groups_for(expected), most_first_groups);
+    const std::size_t groups = std::min(groups_for(expected_), most_first_groups);
     table_ = group_table::make(layout_, groups).release();
     readers_->show(*table_, false);
     set_limits();
@@ -65,7 +65,7 @@ void slot_index::set_limits() noexcept {
 }
 
 void slot_index::expect(std::size_t entries) noexcept {
-    expected_ = entries;
+    expected_ = std::min(entries, most_entries);
     set_limits();
 }
 

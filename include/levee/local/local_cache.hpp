@@ -40,8 +40,11 @@ namespace levee {
 /// *Cost.* A hit takes no lock and writes nothing that threads share, but for one mark when an entry is used
 /// again after its shard last looked for victims. Keys and values that are small and trivially copyable (16
 /// and 8 bytes at most) lie in the index; others behind a pointer, and are destroyed some writes after their
-/// removal, when no reader can see them. If readers do not end meanwhile (a `visit` that blocks), what waits
-/// is bounded: then writes are refused, like those that find no room.
+/// removal, when no reader can see them. What waits for readers is bounded. A write that finds it full waits
+/// for them: most often for less than a microsecond; for milliseconds if the scheduler stopped a reader in
+/// the middle of a look-up; at most 50 times a millisecond, as the system counts it, if a reader does not end
+/// (a `visit` that blocks). Then it is refused, like one that finds no room, and so are others, at once,
+/// until something passes. A write from within a `visit`, of whatever cache, is refused without waiting.
 ///
 /// *User code.* Hash, weigher, functions, listener and copies of V run off every lock and may use this cache
 /// (`visit` is stricter). Eq runs under a lock: it must not. An exception from any of them, or
@@ -236,7 +239,9 @@ public:
 
     /// Changes the bound on entries; evicts down to it before it returns, except for pinned entries, and
     /// keeps other writes waiting while it evicts what came in meanwhile.
-    /// Zero: no such bound. Errors: std::invalid_argument for zero when there is no `max_weight`.
+    /// Zero: no such bound. Errors: std::invalid_argument for zero when there is no `max_weight`, and nothing
+    /// is changed; std::bad_alloc, and the new bound is set, but what was there above it may stay, and the
+    /// memory of a larger one, until this is called again.
     void set_max_entries(std::size_t max_entries) { engine_.set_max_entries(max_entries); }
 
     /// Bytes that the cache has allocated, but for what keys and values own themselves, running makes and

@@ -48,7 +48,6 @@ struct local_cache_options {
     std::function<void(const K&, const V&, removal_cause)> on_removal{};
 
     /// Whose time entries live by; must outlive the cache. Null: `clock::coarse()`, at most one tick late.
-    /// Its first reading also seeds the jitter, so that runs on a manual clock repeat.
     const levee::clock* clock = nullptr;
 
     /// Locks the index is split over; rounded up to a power of two, at most 4096. 16 keeps a handful of

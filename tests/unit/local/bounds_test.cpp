@@ -1,7 +1,12 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstddef>
+#include <functional>
+#include <latch>
+#include <limits>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 #include "levee/core/random.hpp"
@@ -274,6 +279,137 @@ TEST(local_cache_bounds, set_max_entries_lets_the_cache_grow) {
     }
     EXPECT_EQ(cache.estimated_size(), 1000U);
     EXPECT_EQ(cache.stats().evictions, 0U);
+}
+
+/// Read once in each attempt of a write: counts those of the thread that made it.
+class counting_clock final : public levee::clock {
+public:
+    [[nodiscard]] time_point now() const noexcept override {
+        if (std::this_thread::get_id() == writer_) {
+            ++attempts;
+            if (at_each) {
+                at_each();
+            }
+        }
+        return time_point(1h);
+    }
+    mutable unsigned attempts = 0;  // of the writer's thread
+    std::function<void()> at_each{};
+
+private:
+    std::thread::id writer_ = std::this_thread::get_id();
+};
+
+/// Entries that end, so that writes read the clock.
+local_cache_options<int, int> of_few_that_end(const levee::clock& clock) {
+    return {.max_entries = 10, .time_to_live = 1h, .clock = &clock, .shards = 1};
+}
+
+/// A reader in the middle of a look-up, until `end`.
+class reader_that_stays {
+public:
+    explicit reader_that_stays(cache_type& cache, int key) {
+        thread_ = std::thread([this, &cache, key] {
+            cache.visit(key, [this](int) {
+                is_in_.count_down();
+                may_go_.wait();
+            });
+        });
+        is_in_.wait();
+    }
+    ~reader_that_stays() { end(); }
+    void end() {
+        if (thread_.joinable()) {
+            may_go_.count_down();
+            thread_.join();
+        }
+    }
+
+private:
+    std::latch is_in_{1}, may_go_{1};
+    std::thread thread_{};
+};
+
+TEST(local_cache_bounds, a_write_waits_for_a_reader_that_was_stopped_in_a_look_up) {
+    counting_clock clock;
+    cache_type cache(of_few_that_end(clock));
+    cache.put(0, 0);
+    reader_that_stays reader(cache, 0);
+    unsigned most_attempts = 0;
+    clock.at_each = [&] {
+        most_attempts = std::max(most_attempts, clock.attempts);
+        if (clock.attempts == 60) {
+            reader.end();
+        }
+    };
+    for (int i = 1; i < 2000; ++i) {
+        clock.attempts = 0;
+        cache.put(i, i);
+    }
+    EXPECT_EQ(most_attempts, 60U);  // the one that finds the reader gone
+    EXPECT_EQ(cache.stats().rejected, 0U);
+}
+
+TEST(local_cache_bounds, a_reader_that_stays_is_waited_for_once) {
+    counting_clock clock;
+    cache_type cache(of_few_that_end(clock));
+    cache.put(0, 0);
+    reader_that_stays reader(cache, 0);
+    int key = 0;
+    while (cache.stats().rejected == 0) {
+        clock.attempts = 0;
+        ++key;
+        cache.put(key, key);
+    }
+    EXPECT_GT(clock.attempts, 60U);
+    for (int round = 0; round < 3; ++round) {
+        cache.put(key - 1, 0);  // in place: needs no slot, and tells nothing of the reader
+        clock.attempts = 0;
+        cache.put(key + round, 0);
+        EXPECT_EQ(clock.attempts, 2U);  // an attempt and the refusal
+    }
+    EXPECT_EQ(cache.stats().rejected, 4U);
+    reader.end();
+    cache.put(key, 0);
+    EXPECT_EQ(cache.stats().rejected, 4U);
+    EXPECT_TRUE(cache.is_consistent());
+}
+
+TEST(local_cache_bounds, a_write_within_a_look_up_does_not_wait_for_itself) {
+    counting_clock clock;
+    cache_type cache(of_few_that_end(clock));
+    cache.put(0, 0);
+    local_cache<int, int> looked_at({.max_entries = 10});
+    looked_at.put(0, 0);
+    looked_at.visit(0, [&](int) {
+        for (int i = 1; cache.stats().rejected == 0; ++i) {
+            clock.attempts = 0;
+            cache.put(i, i);
+        }
+        EXPECT_EQ(clock.attempts, 2U);
+    });
+    cache.put(-1, 0);
+    EXPECT_EQ(cache.stats().rejected, 1U);
+}
+
+TEST(local_cache_bounds, a_bound_beyond_any_memory_refuses_nothing) {
+    constexpr auto all = std::numeric_limits<std::size_t>::max();
+    for (const std::size_t entries : {all, all - 2, all / 2, all / 2 + 1, all / 64, std::size_t{1} << 37}) {
+        for (const std::size_t shards : {1U, 4U}) {
+            cache_type cache({.max_entries = entries, .shards = shards});
+            for (int i = 0; i < 20'000; ++i) {
+                cache.put(i, i);
+            }
+            EXPECT_EQ(cache.estimated_size(), 20'000U) << entries << " entries, " << shards << " shards";
+            EXPECT_EQ(cache.stats().rejected, 0U);
+            cache.set_max_entries(1000);
+            cache.set_max_entries(entries);
+            for (int i = 0; i < 20'000; ++i) {
+                cache.put(-i, i);
+            }
+            EXPECT_EQ(cache.stats().rejected, 0U) << entries << " entries, " << shards << " shards";
+        }
+    }
 }
 
 TEST(local_cache_bounds, set_max_entries_leaves_pinned_entries) {

@@ -45,6 +45,22 @@ TEST_F(local_cache_expiry, ends_a_life_to_the_nanosecond_of_the_clock) {
     EXPECT_EQ(cache.stats().misses, 1U);
 }
 
+TEST_F(local_cache_expiry, an_idle_time_beyond_the_end_of_time_does_not_end) {
+    test::manual_clock_stub early(time_point(1ns));
+    for (const duration idle : {duration::max() - 1ns, duration::max() - 2ns}) {
+        auto with = options();
+        with.time_to_idle = idle;
+        with.clock = &early;
+        cache_type cache(with);
+        cache.put(1, 1);
+        // Of these two the first ends at time_point::max(), which is never; the other one a moment before.
+        const bool is_endless = idle == duration::max() - 1ns;
+        EXPECT_EQ(cache.visit_at(1, time_point::max(), [](int) {}), is_endless);
+        EXPECT_EQ(cache.peek(1).has_value(), is_endless);
+        EXPECT_TRUE(cache.is_consistent());
+    }
+}
+
 TEST_F(local_cache_expiry, writing_begins_a_new_life) {
     auto with = options();
     with.time_to_live = 5s;

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <functional>
 #include <future>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <thread>
@@ -154,6 +155,52 @@ TEST(local_cache_failure_of_a_copy, for_those_who_wait_is_theirs_alone) {
         EXPECT_EQ(cache.stats().load_failures, has_thrown ? 1U : 0U);
         EXPECT_THROW(waits.get(), std::runtime_error);  // with 2 copies: its own, of what it was given
     }
+}
+
+/// A value that is copied even where it could be moved, and throws at the copy whose turn it is.
+struct counted_down {
+    counted_down() = default;
+    counted_down(const counted_down&) {
+        if (copies_left != 0 && --copies_left == 0) {
+            throw std::runtime_error("copy");
+        }
+    }
+    static inline int copies_left = 0;  // zero: none throws
+};
+
+TEST(local_cache_failure_of_a_copy, fails_a_load_only_if_nothing_was_stored) {
+    int failed_after_it_was_stored = 0;
+    for (int turn = 1; turn <= 12; ++turn) {
+        local_cache<int, counted_down> cache({.max_entries = 4});
+        bool has_thrown = false;
+        try {
+            (void)cache.get_or_compute(1, [&] {
+                counted_down::copies_left = turn;
+                return counted_down();
+            });
+        } catch (const std::runtime_error&) {
+            has_thrown = true;
+        }
+        counted_down::copies_left = 0;
+        const bool is_stored = cache.peek(1, [](const counted_down&) {});
+        EXPECT_EQ(cache.stats().loads, 1U);
+        EXPECT_EQ(cache.stats().load_failures, is_stored ? 0U : 1U) << turn;
+        EXPECT_TRUE(has_thrown || is_stored);
+        failed_after_it_was_stored += has_thrown && is_stored ? 1 : 0;
+    }
+    EXPECT_EQ(failed_after_it_was_stored, 1);  // the copy that is returned
+}
+
+TEST(flight, ends_once) {
+    local_detail::flight landed;
+    landed.succeed(std::make_shared<const int>(1));
+    landed.fail(std::make_exception_ptr(std::runtime_error("late")));
+    EXPECT_EQ(*static_cast<const int*>(landed.wait(duration::zero()).get()), 1);
+    local_detail::flight crashed;
+    crashed.fail(std::make_exception_ptr(std::logic_error("early")));
+    crashed.fail(std::make_exception_ptr(std::runtime_error("late")));
+    crashed.succeed(std::make_shared<const int>(1));
+    EXPECT_THROW((void)crashed.wait(duration::zero()), std::logic_error);
 }
 
 }  // namespace

@@ -58,6 +58,34 @@ TEST(local_cache, invalidate_if_removes_what_matches_and_counts_it) {
     EXPECT_EQ(cache.estimated_size(), 400U);
 }
 
+/// Small, with three bytes of padding, and aligned to less than its size.
+struct price {
+    bool known;
+    float value;
+};
+
+TEST(local_cache, invalidate_if_removes_small_values_whatever_their_padding) {
+    local_cache<std::uint64_t, price> cache({.max_entries = 1000, .shards = 1});
+    for (std::uint64_t i = 0; i < 500; ++i) {
+        cache.put(i, price{true, static_cast<float>(i)});
+    }
+    EXPECT_EQ(cache.invalidate_if([](std::uint64_t, const price& p) { return p.known; }), 500U);
+    EXPECT_EQ(cache.get(7).has_value(), false);
+    EXPECT_EQ(cache.estimated_size(), 0U);
+}
+
+TEST(local_cache, small_values_are_kept_where_they_can_be_read_without_a_lock) {
+    using entry = local_detail::small_entry<int, price>;
+    static_assert(local_detail::lies_in_slot<int, price>);
+    static_assert(sizeof(entry) == 16);
+    // By the type, not only where it lies: else clang calls a library that takes a lock.
+    static_assert(alignof(decltype(entry::value)) == sizeof(price));
+    local_cache<int, price> cache({.max_entries = 10});
+    cache.put(1, {true, 1.5F});
+    cache.put(1, {true, 2.5F});
+    EXPECT_EQ(cache.get(1).value().value, 2.5F);
+}
+
 TEST(local_cache, clear_removes_everything_and_frees_the_bounds) {
     local_cache<int, int> cache(
         {.max_entries = 100, .max_weight = 300, .weigher = [](int, int) { return std::size_t{3}; }});

@@ -72,9 +72,9 @@ private:
 ///
 /// Most inserts are done under one shard's lock: they look whether the gate is closed once they have the
 /// lock, and give back before they unlock. So whoever works alone sees, shard by shard, all that there is.
-/// Those that hold something between locks `enter` the gate before, until they are destroyed. When nothing
-/// is left to evict although the value could fit, other inserts may hold what is missing: `work_alone` gives
-/// back, waits for them and keeps new ones out, so that a second look decides.
+/// Those that hold something between locks `enter` the gate before, until they `leave` or are destroyed. When
+/// nothing is left to evict although the value could fit, other inserts may hold what is missing:
+/// `work_alone` gives back, waits for them and keeps new ones out, so that a second look decides.
 ///
 /// Thread safety: distinct objects: safe; shared: unsafe.
 class reservation {
@@ -95,6 +95,7 @@ public:
 
     void enter() noexcept;       ///< Blocks: while one works alone.
     void work_alone() noexcept;  ///< Blocks: until the others have left.
+    void leave() noexcept;       ///< Gives back and leaves the gate, wherever it is.
     [[nodiscard]] bool is_inside() const noexcept { return place_ != place::outside; }
     [[nodiscard]] bool is_alone() const noexcept { return place_ == place::alone; }
 

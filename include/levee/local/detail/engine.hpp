@@ -22,6 +22,7 @@
 #include "levee/local/cache_stats.hpp"
 #include "levee/local/detail/option_checks.hpp"
 #include "levee/local/detail/quick_pin.hpp"
+#include "levee/local/detail/reader_patience.hpp"
 #include "levee/local/detail/shard.hpp"
 #include "levee/local/fill_lease.hpp"
 #include "levee/local/key_hash.hpp"
@@ -222,7 +223,7 @@ private:
     template <class Wanted>
     attempt try_install(reservation& held, room& need, draft_type& fresh, std::optional<duration> ttl,
                         Wanted& wanted, gone_list& gone);
-    [[nodiscard]] bool wait_for_readers(shard_type& here, unsigned& patience) noexcept;
+    [[nodiscard]] bool wait_for_readers(shard_type& here, reader_patience& patience) noexcept;
     template <class Wanted>
     outcome refuse(draft_type& fresh, Wanted& wanted, gone_list& gone);
     bool evict_elsewhere(reservation& held, room need, const shard_type& here, gone_list& gone);

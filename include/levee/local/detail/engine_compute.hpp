@@ -78,6 +78,7 @@ template <class Make>
 V engine<K, V, Hash, Eq>::lead(const by_key<K, Eq>& wanted, flight& loading, std::uint64_t lease, Make& make,
                                gone_list& gone) {
     shard_type& here = shard_of(wanted.hash);
+    std::optional<V> answer;
     try {
         const load_scope scope(this, wanted.hash, &wanted.key);
         const auto run = [&]() -> V {
@@ -88,7 +89,8 @@ V engine<K, V, Hash, Eq>::lead(const by_key<K, Eq>& wanted, flight& loading, std
             }
         };
         draft_type fresh = make_draft(wanted.hash, K(wanted.key), run());
-        V answer = fresh.value();  // copied first: what throws here fails the load, and nothing is stored
+        answer.emplace(
+            fresh.value());  // copied first: what throws here fails the load, and nothing is stored
         const auto lease_stands = [&](shard_type& where, entry_id) {
             const pending<K>* const work = where.find_pending_locked(wanted);
             return work != nullptr && work->lease == lease;
@@ -101,9 +103,8 @@ V engine<K, V, Hash, Eq>::lead(const by_key<K, Eq>& wanted, flight& loading, std
             is_awaited = loading.waiters != 0;
         }
         if (is_awaited) {
-            succeed(loading, answer);
+            succeed(loading, *answer);
         }
-        return answer;
     } catch (...) {
         {
             const std::lock_guard lock(here.mutex);
@@ -114,6 +115,7 @@ V engine<K, V, Hash, Eq>::lead(const by_key<K, Eq>& wanted, flight& loading, std
         loading.fail(std::current_exception());
         throw;
     }
+    return *std::move(answer);  // what throws here is the caller's alone: the load has succeeded
 }
 
 /// Hands a copy of `answer`, which may be stored by now, to those who wait. If it cannot be made, that is

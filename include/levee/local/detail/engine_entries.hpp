@@ -55,7 +55,7 @@ shard_setup engine<K, V, Hash, Eq>::setup_of_shards() const noexcept {
             .expiry = is_small ? expiry : times::none,
             .has_weights = static_cast<bool>(options_.weigher),
             .time_to_idle = time_to_idle_,
-            .expected_entries = (options_.max_entries + shard_total_ - 1) / shard_total_,
+            .expected_entries = entries_in_a_shard(options_.max_entries, shard_total_),
             .expected_weight = options_.max_weight / shard_total_,
             .seed = 0,
             .readers = nullptr};
@@ -187,14 +187,9 @@ void engine<K, V, Hash, Eq>::count_without_cell(std::atomic<std::uint64_t> looke
 
 template <class K, class V, class Hash, class Eq>
 bool engine<K, V, Hash, Eq>::has_ended(std::int64_t life, std::int64_t* use, std::int64_t at) const noexcept {
-    if (at >= life && life != never) {
-        return true;
-    }
-    if (time_to_idle_ == never) {
-        return false;
-    }
-    const std::int64_t used = std::atomic_ref(*use).load(std::memory_order_relaxed);
-    return at >= used && at - used >= time_to_idle_;
+    const std::int64_t used =
+        time_to_idle_ != never ? std::atomic_ref(*use).load(std::memory_order_relaxed) : 0;
+    return has_ended_by(at, end_of_entry(life, used, time_to_idle_));
 }
 
 /// Removes the key's entry if it has ended at `at`. True: there is one that has not; it was written or used

@@ -1,8 +1,6 @@
 /// How a value gets in: room first, by evicting if need be, then the entry. Included by engine.hpp.
 #pragma once
 
-#include <thread>
-
 #include "levee/local/detail/engine.hpp"
 
 namespace levee::local_detail {
@@ -34,7 +32,7 @@ auto engine<K, V, Hash, Eq>::install(draft_type& fresh, std::optional<duration> 
         return refuse(fresh, wanted, gone);
     }
     shard_type& here = shard_of(fresh.hash);
-    unsigned patience = 32;
+    reader_patience patience;
     reservation held(budget_);
     for (;;) {
         switch (try_install(held, need, fresh, ttl, wanted, gone)) {
@@ -45,6 +43,7 @@ auto engine<K, V, Hash, Eq>::install(draft_type& fresh, std::optional<duration> 
             case attempt::hopeless:
                 return refuse(fresh, wanted, gone);
             case attempt::stalled:
+                held.leave();  // others need not wait with it
                 if (!wait_for_readers(here, patience)) {
                     return refuse(fresh, wanted, gone);
                 }
@@ -68,17 +67,20 @@ auto engine<K, V, Hash, Eq>::install(draft_type& fresh, std::optional<duration> 
     }
 }
 
-/// All spare slots wait for some reader: the scheduler may have stopped it in the middle of a look-up, so
-/// that it needs no more than the CPU. False: it was given that often enough; until something passes again,
-/// nobody else tries.
+/// What was removed waits for some reader, and there may not be more of it: waits, too, holding nothing.
+/// False: in vain. Then, until something passes again, nobody else waits: the reader may be one that stays.
 template <class K, class V, class Hash, class Eq>
-bool engine<K, V, Hash, Eq>::wait_for_readers(shard_type& here, unsigned& patience) noexcept {
-    if (patience-- == 0) {
+bool engine<K, V, Hash, Eq>::wait_for_readers(shard_type& here, reader_patience& patience) noexcept {
+    if (is_reading()) {
+        return false;
+    }
+    const reader_patience::step step = patience.next();
+    if (step == reader_patience::step::give_up) {
         const std::lock_guard lock(here.mutex);
         here.is_stalled = true;
         return false;
     }
-    std::this_thread::yield();
+    take(step);
     return true;
 }
 
@@ -128,7 +130,9 @@ auto engine<K, V, Hash, Eq>::try_install(reservation& held, room& need, draft_ty
     if (!here.prepare_locked(life, at, old == no_entry)) {
         return here.is_stalled ? attempt::hopeless : attempt::stalled;
     }
-    here.is_stalled = false;
+    if (old == no_entry || !shard_type::is_small) {  // else it needed nothing that readers can hold up
+        here.is_stalled = false;
+    }
     gone.reserve();
     const std::size_t old_weight = old != no_entry ? here.weight_locked(old) : 0;
     need = {old == no_entry ? 1U : 0U, fresh.weight > old_weight ? fresh.weight - old_weight : 0};
@@ -238,7 +242,7 @@ void engine<K, V, Hash, Eq>::set_max_entries(std::size_t max_entries) {
     }
     for (const auto& where : shards_) {
         const std::lock_guard lock(where->mutex);
-        where->expect_locked((max_entries + shard_total_ - 1) / shard_total_,
+        where->expect_locked(entries_in_a_shard(max_entries, shard_total_),
                              options_.max_weight / shard_total_);
         where->bury_locked(removed, true);
     }

@@ -1,7 +1,6 @@
 /// Passes over all entries, some at a time so that no lock is held for long. Included by engine.hpp.
 #pragma once
 
-#include <cstring>
 #include <utility>
 
 #include "levee/local/detail/engine.hpp"
@@ -18,7 +17,7 @@ public:
             const auto [table, slot] = where.index.find_id(id);
             std::byte* const cell = table->slot(slot);
             held_.emplace(shard_type::small_type::in(cell).key,
-                          shard_type::small_type::value_in(cell).load(std::memory_order_relaxed));
+                          shard_type::small_type::value_in(cell).load_bits(std::memory_order_relaxed));
         } else {
             held_ = where.node_locked(id);
             held_->holds.fetch_add(1, std::memory_order_relaxed);
@@ -37,14 +36,14 @@ public:
 
     [[nodiscard]] const K& key() const noexcept {
         if constexpr (shard_type::is_small) {
-            return held_->first;
+            return held_->key;
         } else {
             return static_cast<const node<K, V>*>(held_)->key;
         }
     }
     [[nodiscard]] const V& value() const noexcept {
         if constexpr (shard_type::is_small) {
-            return held_->second;
+            return held_->value;
         } else {
             return static_cast<const node<K, V>*>(held_)->value;
         }
@@ -58,9 +57,8 @@ public:
         if constexpr (shard_type::is_small) {
             const auto [table, slot] = where.index.find_id(id);
             std::byte* const cell = table->slot(slot);
-            const V now_there = shard_type::small_type::value_in(cell).load(std::memory_order_relaxed);
-            return equal(shard_type::small_type::in(cell).key, held_->first) &&
-                   std::memcmp(&now_there, &held_->second, sizeof(V)) == 0;
+            return equal(shard_type::small_type::in(cell).key, held_->key) &&
+                   shard_type::small_type::value_in(cell).load_bits(std::memory_order_relaxed) == held_->bits;
         } else {
             return where.node_locked(id) == held_;
         }
@@ -70,7 +68,16 @@ public:
     const std::int64_t life;  // without a time to idle
 
 private:
-    std::conditional_t<shard_type::is_small, std::optional<std::pair<K, V>>, node_base*> held_{};
+    // The bits, too: a copy of a V need not have its padding.
+    template <class Bits>
+    struct copied {
+        copied(const K& k, Bits b) noexcept : key(k), value(std::bit_cast<V>(b)), bits(b) {}
+
+        K key;
+        V value;
+        Bits bits;
+    };
+    std::conditional_t<shard_type::is_small, std::optional<copied<value_bits<V>>>, node_base*> held_{};
 };
 
 /// Calls `visit(kept_entry)`, off the lock, for each entry that is live.

@@ -1,7 +1,9 @@
 /// How a key and its value lie in a slot: themselves if they are small and plain, else a pointer to them.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -16,6 +18,20 @@ namespace levee::local_detail {
 
 /// The end of a life that does not end, in the clock's nanoseconds.
 inline constexpr std::int64_t never = (time_point::max)().time_since_epoch().count();
+
+/// When an entry of these times ends, unless it is used; `never`. `idle`: the time to idle, or `never`.
+[[nodiscard]] inline std::int64_t end_of_entry(std::int64_t life, std::int64_t use,
+                                               std::int64_t idle) noexcept {
+    if (idle == never) {
+        return life;
+    }
+    return (std::min)(life, after(time_point(duration(use)), duration(idle)).time_since_epoch().count());
+}
+
+/// Whether what ends at `end` has ended.
+[[nodiscard]] constexpr bool has_ended_by(std::int64_t now, std::int64_t end) noexcept {
+    return now >= end && end != never;
+}
 
 /// What the type-free parts know of a node.
 struct node_base {
@@ -51,12 +67,24 @@ void drop_hold(node_base* held) noexcept {
     }
 }
 
+/// The unsigned integer of so many bytes; void: there is none.
+template <std::size_t bytes>
+using unsigned_of = std::conditional_t<
+    bytes == 1, std::uint8_t,
+    std::conditional_t<
+        bytes == 2, std::uint16_t,
+        std::conditional_t<bytes == 4, std::uint32_t, std::conditional_t<bytes == 8, std::uint64_t, void>>>>;
+
+/// What a small value is kept as: an integer, since that is aligned to its size (of a struct of two ints,
+/// clang makes no lock-free atomic), and can be compared whatever the value's padding is.
+template <class V>
+using value_bits = unsigned_of<sizeof(V)>;
+
 template <class T>
 inline constexpr bool is_atomic_value = [] {
-    if constexpr (std::is_trivially_copyable_v<T> && std::is_copy_constructible_v<T> && !std::is_const_v<T>) {
-        if constexpr (sizeof(T) == 1 || sizeof(T) == 2 || sizeof(T) == 4 || sizeof(T) == 8) {
-            return std::atomic_ref<T>::is_always_lock_free;
-        }
+    if constexpr (std::is_trivially_copyable_v<T> && std::is_copy_constructible_v<T> && !std::is_const_v<T> &&
+                  !std::is_void_v<value_bits<T>>) {
+        return alignof(value_bits<T>) == sizeof(T) && std::atomic_ref<value_bits<T>>::is_always_lock_free;
     }
     return false;
 }();
@@ -66,16 +94,41 @@ template <class K, class V>
 inline constexpr bool lies_in_slot = is_atomic_value<V> && std::is_trivially_copyable_v<K> &&
                                      std::is_copy_constructible_v<K> && sizeof(K) <= 16 && alignof(K) <= 8;
 
+/// A value in a slot, read and replaced as a whole.
+template <class V>
+class value_cell {
+public:
+    using bits_type = value_bits<V>;
+
+    explicit value_cell(bits_type& bits) noexcept : bits_(bits) {}
+
+    [[nodiscard]] V load(std::memory_order order) const noexcept {
+        return std::bit_cast<V>(bits_.load(order));
+    }
+    void store(const V& value, std::memory_order order) const noexcept {
+        bits_.store(std::bit_cast<bits_type>(value), order);
+    }
+    /// The same until it is replaced, padding included.
+    [[nodiscard]] bits_type load_bits(std::memory_order order) const noexcept { return bits_.load(order); }
+
+private:
+    static_assert(alignof(bits_type) >= std::atomic_ref<bits_type>::required_alignment);
+
+    std::atomic_ref<bits_type> bits_;
+};
+
 template <class K, class V>
 struct small_entry {
+    small_entry(const K& k, const V& v) noexcept : key(k), value(std::bit_cast<value_bits<V>>(v)) {}
+
     K key;
-    alignas(std::atomic_ref<V>::required_alignment) V value;
+    value_bits<V> value;
 
     [[nodiscard]] static const small_entry& in(const std::byte* slot) noexcept {
         return *reinterpret_cast<const small_entry*>(slot);
     }
-    [[nodiscard]] static std::atomic_ref<V> value_in(std::byte* slot) noexcept {
-        return std::atomic_ref<V>(reinterpret_cast<small_entry*>(slot)->value);
+    [[nodiscard]] static value_cell<V> value_in(std::byte* slot) noexcept {
+        return value_cell<V>(reinterpret_cast<small_entry*>(slot)->value);
     }
 };
 

@@ -20,12 +20,15 @@ public:
     /// time. Errors: what `make` threw; errc::timeout.
     [[nodiscard]] std::shared_ptr<const void> wait(duration timeout);
 
+    // They end it, unless it has ended.
     void succeed(std::shared_ptr<const void> made) noexcept;
     void fail(std::exception_ptr why) noexcept;
 
     std::uint32_t waiters = 0;  ///< Who joined; guarded by the shard's mutex.
 
 private:
+    [[nodiscard]] bool has_ended_locked() const noexcept { return made_ != nullptr || error_ != nullptr; }
+
     std::mutex mutex_;  // guards what follows
     std::condition_variable ended_;
     std::shared_ptr<const void> made_{};

@@ -36,6 +36,10 @@ void check_ttl(duration ttl);
 /// Errors: std::invalid_argument when `max_entries` is zero and no weight bound is left.
 void check_max_entries(std::size_t max_entries, std::size_t max_weight);
 
+/// How many of `max_entries`, over all shards, one shard has to expect: rounded up, and at most as many as
+/// its index can have. Zero: not known.
+[[nodiscard]] std::size_t entries_in_a_shard(std::size_t max_entries, std::size_t shards) noexcept;
+
 /// When a life of `ttl` that begins at `now` ends: ttl × (1 − jitter × u), u drawn from [0, 1), and never
 /// less than a nanosecond. time_point::max(), which is never, when `ttl` is zero or duration::max().
 [[nodiscard]] time_point end_of_life(time_point now, duration ttl, double jitter,

@@ -120,7 +120,7 @@ public:
         const slot_number at = index.take(hash_parts(fresh.hash));
         std::byte* const slot = index.table().slot(at);
         if constexpr (is_small) {
-            ::new (static_cast<void*>(slot)) small_type{fresh.pair_key, fresh.pair_value};
+            ::new (static_cast<void*>(slot)) small_type(fresh.pair_key, fresh.pair_value);
         } else {
             fresh.made->life = life;
             fresh.made->use = now;

@@ -80,8 +80,7 @@ public:
     /// When the entry ends, unless it is used; `never`.
     [[nodiscard]] std::int64_t end_locked(entry_id id) const noexcept;
     [[nodiscard]] bool is_expired_locked(entry_id id, std::int64_t now) const noexcept {
-        const std::int64_t end = end_locked(id);
-        return now >= end && end != never;
+        return has_ended_by(now, end_locked(id));
     }
 
     /// Calls `remove(id)` for entries that have ended, at most `budget`; true: for all of them.

@@ -42,8 +42,9 @@ private:
 /// again.
 ///
 /// *Growing* moves a few groups with each write, so that hardly one pays for the whole: it does when the
-/// new table fills up before all have moved, or when slots need times. A table that was emptied can be taken
-/// away, to be freed off the lock, when its epoch has passed.
+/// new table fills up before all have moved, or when slots need times. Shrinking (`shrink`) is the same with
+/// a smaller table. A table that was emptied can be taken away, to be freed off the lock, when its epoch has
+/// passed.
 ///
 /// Thread safety: `find` is for pinned threads; all else for the holder of the lock.
 class slot_index {
@@ -54,6 +55,9 @@ public:
     /// epoch. `pointer`: one atomic pointer to an immutable node; a reader that finds another key's node
     /// passes it over, so the slot can be reused at once.
     enum class content : std::uint8_t { values, pointer };
+
+    /// More entries than an index can have. To expect more is to expect so many.
+    static constexpr std::size_t most_entries = std::size_t{1} << 30;
 
     /// `expected`: about how many entries there will be; zero: not known. `readers`: where they begin, which
     /// outlives this; null: in here.
