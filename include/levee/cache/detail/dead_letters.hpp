@@ -123,13 +123,15 @@ public:
         const auto at = letters_.find(id);
         return at != letters_.end() && !at->second.is_superseded;
     }
-    /// Whether this very write is here.
-    [[nodiscard]] bool has(std::uint64_t writer, std::uint64_t sequence, const K& key) const {
+    /// This very write's letter.
+    [[nodiscard]] std::optional<letter> find(std::uint64_t writer, std::uint64_t sequence,
+                                             const K& key) const {
         const std::lock_guard lock(mutex_);
-        return std::any_of(letters_.begin(), letters_.end(), [&](const auto& each) {
+        const auto at = std::find_if(letters_.begin(), letters_.end(), [&](const auto& each) {
             const auto& given = each.second.operation;
             return given.writer == writer && given.sequence == sequence && Eq{}(given.key, key);
         });
+        return at == letters_.end() ? std::nullopt : std::optional<letter>(at->second);
     }
 
     /// False: there is none.
@@ -142,8 +144,7 @@ public:
             count_ = letters_.size();
         }
         if (log_ != nullptr) {
-            const std::uint64_t note = log_->append(encode({.what = write_record::kind::gone, .id = id}));
-            std::vector<std::uint64_t> ended{id, note};
+            std::vector<std::uint64_t> ended{id, note_gone(id)};
             if (size() == 0) {
                 const std::lock_guard lock(mutex_);
                 ended.insert(ended.end(), notes_.begin(), notes_.end());
@@ -187,11 +188,28 @@ private:
         return true;
     }
 
-    // A record of a letter that is not kept: the write goes on waiting.
+    // The record of a letter that is not kept, whose write goes on waiting: it may reach the disk all the
+    // same, and stays there as long as anything before it. So a note ends it there.
     void forget(std::uint64_t id) noexcept {
-        if (id != 0) {
+        if (id == 0) {
+            return;
+        }
+        try {
+            const std::uint64_t ended[] = {id, note_gone(id)};
+            log_->release(ended);
+        } catch (...) {  // no room for the note
             log_->release(std::span(&id, 1));
         }
+    }
+
+    // On its way to the disk, and not waited for. Its sequence.
+    std::uint64_t note_gone(std::uint64_t id) {
+        const std::uint64_t note = log_->append(encode({.what = write_record::kind::gone, .id = id}));
+        try {
+            log_->when_durable(note);
+        } catch (...) {  // no memory: it goes with the next one
+        }
+        return note;
     }
 
     std::uint64_t keep_locked(letter given) {

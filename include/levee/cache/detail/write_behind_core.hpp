@@ -238,7 +238,8 @@ private:
         return options_.age_alarm > duration::zero() && options_.on_age_alarm;
     }
     [[nodiscard]] bool is_urgent() const noexcept { return hurried_.load() > 0; }
-    [[nodiscard]] bool take_up(std::uint64_t sequence, bytes_view record);
+    [[nodiscard]] std::optional<dead_letter<K, V>> take_up(std::uint64_t sequence, bytes_view record);
+    void tell_again(std::vector<dead_letter<K, V>> letters);
     static void bump(std::atomic<std::uint64_t>& counter, std::uint64_t by = 1) noexcept {
         counter.fetch_add(by, std::memory_order_relaxed);
     }
@@ -271,7 +272,7 @@ private:
     [[nodiscard]] static awaitable<std::optional<dead_letter<K, V>>> write_off(self_ptr self, shard& at,
                                                                                slot* lost,
                                                                                std::exception_ptr why);
-    void tell_lost(const dead_letter<K, V>& letter) noexcept;
+    bool tell_lost(const dead_letter<K, V>& letter) noexcept;
 
     // Past a full queue: see write_behind_direct.hpp.
     [[nodiscard]] accepted_write begin_direct(shard& at, const K& key, write& made,

@@ -174,18 +174,21 @@ auto write_behind_core<K, V, Hash, Eq>::write_off(self_ptr self, shard& at, slot
     co_return letter;
 }
 
+// False: the end has come, and nobody is told.
 template <class K, class V, class Hash, class Eq>
-void write_behind_core<K, V, Hash, Eq>::tell_lost(const dead_letter<K, V>& letter) noexcept {
+bool write_behind_core<K, V, Hash, Eq>::tell_lost(const dead_letter<K, V>& letter) noexcept {
     if (!options_.on_dead_letter) {
-        return;
+        return true;
     }
     try {
         const callback_gate::pass mine(callbacks_);
-        if (mine) {
-            options_.on_dead_letter(letter);
+        if (!mine) {
+            return false;
         }
+        options_.on_dead_letter(letter);
     } catch (...) {  // the user's: documented as ignored
     }
+    return true;
 }
 
 template <class K, class V, class Hash, class Eq>

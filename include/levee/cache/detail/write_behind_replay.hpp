@@ -2,6 +2,8 @@
 // alone.
 #pragma once
 
+#include <boost/asio/post.hpp>
+
 #include "levee/cache/detail/write_behind_core.hpp"
 
 namespace levee::cache_detail {
@@ -63,19 +65,19 @@ void write_behind_core<K, V, Hash, Eq>::open() {
             bytes what;
         };
         std::vector<record> found;
-        std::vector<std::uint64_t> ended;
+        std::vector<dead_letter<K, V>> given_up;
         log_ = write_log::open(*options_.journal, disk, time_, [&](std::uint64_t sequence, bytes_view what) {
             if (holes_.replay_order) {
                 found.push_back({sequence, bytes(what.begin(), what.end())});
-            } else if (!take_up(sequence, what)) {
-                ended.push_back(sequence);
+            } else if (auto letter = take_up(sequence, what)) {
+                given_up.push_back(std::move(*letter));
             }
         });
         for (auto each = found.rbegin(); each != found.rend(); ++each) {
             static_cast<void>(take_up(each->sequence, each->what));
         }
-        log_->release(ended);
         last_sequence_.store((std::max)(last_sequence_.load(), log_->stats().last_sequence));
+        tell_again(std::move(given_up));
         for (const auto& each : shards_) {
             wake(*each);
         }
@@ -86,9 +88,27 @@ void write_behind_core<K, V, Hash, Eq>::open() {
     }
 }
 
-// In the order of the records, past all bounds: they were accepted once. False: there is nothing to do.
+// The owner before may have ended between a letter's safety and its telling: they are told by this one, where
+// its workers run. Their records are kept until then.
 template <class K, class V, class Hash, class Eq>
-bool write_behind_core<K, V, Hash, Eq>::take_up(std::uint64_t sequence, bytes_view raw) {
+void write_behind_core<K, V, Hash, Eq>::tell_again(std::vector<dead_letter<K, V>> letters) {
+    if (letters.empty()) {
+        return;
+    }
+    boost::asio::post(runs_on_, [self = this->shared_from_this(), letters = std::move(letters)] {
+        for (const auto& each : letters) {
+            if (self->tell_lost(each)) {
+                self->log_->release(std::span(&each.operation.sequence, 1));
+            }
+        }
+    });
+}
+
+// In the order of the records, past all bounds: they were accepted once. A letter: it was given up already,
+// and there is nothing to do.
+template <class K, class V, class Hash, class Eq>
+auto write_behind_core<K, V, Hash, Eq>::take_up(std::uint64_t sequence, bytes_view raw)
+    -> std::optional<dead_letter<K, V>> {
     if constexpr (key_encodable<K> && encodable<V>) {
         const auto record = decode_write_record(raw);
         std::optional<K> key;
@@ -104,7 +124,7 @@ bool write_behind_core<K, V, Hash, Eq>::take_up(std::uint64_t sequence, bytes_vi
             throw error(errc::invalid_data, "record " + std::to_string(sequence) +
                                                 " of the journal is not a write of this key and value type");
         }
-        const bool is_dead = letters_.has(record->writer, sequence, *key);
+        auto dead = letters_.find(record->writer, sequence, *key);
         write made = prepare(*key, std::move(value), record->version);
         made.sequence = made.oldest = sequence;
         made.writer = record->writer;
@@ -115,8 +135,8 @@ bool write_behind_core<K, V, Hash, Eq>::take_up(std::uint64_t sequence, bytes_vi
         const std::lock_guard lock(at.mutex);
         slot* held = at.writes.find(*key);
         bump(counters_.replayed);
-        if (is_dead && held == nullptr) {
-            return false;  // given up already, and nothing older is to be done before it
+        if (dead && held == nullptr) {
+            return dead;  // and nothing older is to be done before it
         }
         keys_.fetch_add(held == nullptr ? 1 : 0);
         bytes_.fetch_add(made.size);
@@ -136,7 +156,7 @@ bool write_behind_core<K, V, Hash, Eq>::take_up(std::uint64_t sequence, bytes_vi
         static_cast<void>(sequence);
         static_cast<void>(raw);
     }
-    return true;
+    return std::nullopt;
 }
 
 }  // namespace levee::cache_detail

@@ -1,0 +1,134 @@
+// Dead letters at bad moments: slow disks, crashes, the end, writes that never were.
+#include <gtest/gtest.h>
+
+#include <boost/asio/io_context.hpp>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "support/temp_dir.hpp"
+#include "write_behind_support.hpp"
+
+namespace levee {
+namespace {
+
+namespace asio = boost::asio;
+using namespace tests;
+
+text_options journaled_in(const std::string& folder, text_options options = {}) {
+    options.journal.emplace();
+    options.journal->folder = folder;
+    return options;
+}
+
+/// A bench whose journals' disk works only when it is told to, but for what blocks.
+struct slow_disk_bench {
+    explicit slow_disk_bench(text_options options)
+        : b(std::move(options), 100, [this](auto& with) { with.blocking_executor = disk.get_executor(); }) {}
+    void work() {
+        disk.restart();
+        disk.poll();
+    }
+    void put(int key, const std::string& value) {
+        auto done = b.cache.async_put(key, value, b.token());
+        b.world.run_for(1ms);
+        work();
+        b.world.run_for(1ms);
+        done.get();
+    }
+    asio::io_context disk;
+    bench b;
+};
+
+/// What the folder would be after kill -9.
+void copy_as_killed(const std::string& from, const std::string& to) {
+    std::filesystem::copy(from, to, std::filesystem::copy_options::recursive);
+}
+
+std::exception_ptr refuse_all(const text_op& /*any*/) {
+    return failure(errc::invalid_data);
+}
+
+// Letters that come too late.
+
+TEST(write_behind_letters, a_letter_that_came_too_late_does_not_take_its_write_away_after_a_crash) {
+    const temp_dir dir;
+    {
+        slow_disk_bench slow(journaled_in(
+            dir / "j",
+            {.flush_interval = 10ms, .durable_timeout = 2s, .backoff = {.initial = 1h, .max = 2h}}));
+        slow.b.db->refuse_row = refuse_all;
+        slow.put(1, "acknowledged");
+        slow.b.world.run_for(2100ms);
+        EXPECT_TRUE(slow.b.cache.dead_letters().empty());
+        EXPECT_EQ(slow.b.cache.stats().pending, 1U);
+        slow.work();
+        copy_as_killed(dir / "j", dir / "killed");
+    }
+    bench next(journaled_in(dir / "killed", {.flush_interval = 10ms}));
+    EXPECT_TRUE(next.cache.dead_letters().empty());
+    next.world.run_for(1s);
+    EXPECT_EQ(next.db->rows[1], "acknowledged");
+}
+
+TEST(write_behind_letters, a_letter_that_came_too_late_is_no_letter_of_the_next_owner) {
+    const temp_dir dir;
+    {
+        slow_disk_bench slow(journaled_in(
+            dir / "j",
+            {.flush_interval = 10ms, .durable_timeout = 2s, .backoff = {.initial = 1h, .max = 1h}}));
+        bench& b = slow.b;
+        b.db->refuse_row = refuse_all;
+        slow.put(9, "a letter that stays");
+        b.world.run_for(100ms);
+        slow.work();
+        b.world.run_for(100ms);
+        ASSERT_EQ(b.cache.dead_letters().size(), 1U);
+        slow.put(1, "old");
+        b.world.run_for(2100ms);
+        slow.work();
+        ASSERT_EQ(b.cache.dead_letters().size(), 1U);
+        b.db->refuse_row = nullptr;
+        b.world.run_for(3h);
+        ASSERT_EQ(b.db->rows[1], "old");
+        slow.put(1, "newer");
+        ASSERT_TRUE(b.flush());
+        b.cache.close(0s);
+    }
+    bench next(journaled_in(dir / "j"));
+    ASSERT_EQ(next.cache.dead_letters().size(), 1U);
+    EXPECT_EQ(next.cache.dead_letters()[0].operation.key, 9);
+}
+
+TEST(write_behind_letters, a_letter_whose_telling_a_crash_may_have_cut_off_is_told_by_the_next_owner) {
+    const temp_dir dir;
+    std::vector<std::uint64_t> told;
+    {
+        bench b(journaled_in(dir / "j", {.flush_interval = 10ms, .on_dead_letter = [&](const auto&) {
+                                             copy_as_killed(dir / "j", dir / "killed");
+                                         }}));
+        b.db->refuse_row = refuse_all;
+        b.get([&](auto token) { return b.cache.async_put(1, "a", token); }, 1s);
+        b.world.run_for(1s);
+        ASSERT_EQ(b.cache.dead_letters().size(), 1U);
+    }
+    const auto note = [&](const dead_letter<int, std::string>& each) { told.push_back(each.id); };
+    {
+        bench closed_at_once(journaled_in(dir / "killed", {.on_dead_letter = note}));
+    }
+    EXPECT_TRUE(told.empty());
+    {
+        bench next(journaled_in(dir / "killed", {.on_dead_letter = note}));
+        next.world.run_for(1s);
+        ASSERT_EQ(next.cache.dead_letters().size(), 1U);
+        EXPECT_EQ(told, (std::vector<std::uint64_t>{next.cache.dead_letters()[0].id}));
+        next.cache.close(0s);
+    }
+    bench after(journaled_in(dir / "killed", {.on_dead_letter = note}));
+    after.world.run_for(1s);
+    EXPECT_EQ(after.cache.dead_letters().size(), 1U);
+    EXPECT_EQ(told.size(), 1U);
+}
+
+}  // namespace
+}  // namespace levee
