@@ -1,15 +1,46 @@
 // Dead letters at bad moments: slow disks, crashes, the end, writes that never were.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <filesystem>
+#include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "support/temp_dir.hpp"
 #include "write_behind_support.hpp"
 
 namespace levee {
+namespace tests {
+
+/// A text whose copies throw while `is_broken`, if it is "bad".
+struct brittle {
+    brittle() = default;
+    explicit brittle(std::string what) : text(std::move(what)) {}
+    brittle(const brittle& other) : text(checked(other).text) {}
+    brittle(brittle&&) noexcept = default;
+    brittle& operator=(const brittle& other) {
+        text = checked(other).text;
+        return *this;
+    }
+    brittle& operator=(brittle&&) noexcept = default;
+    ~brittle() = default;
+
+    static const brittle& checked(const brittle& other) {
+        if (is_broken && other.text == "bad") {
+            throw std::runtime_error("it broke");
+        }
+        return other;
+    }
+
+    static inline bool is_broken = false;
+    std::string text{};
+};
+
+}  // namespace tests
+
 namespace {
 
 namespace asio = boost::asio;
@@ -128,6 +159,26 @@ TEST(write_behind_letters, a_letter_whose_telling_a_crash_may_have_cut_off_is_to
     after.world.run_for(1s);
     EXPECT_EQ(after.cache.dead_letters().size(), 1U);
     EXPECT_EQ(told.size(), 1U);
+}
+
+// The end.
+
+TEST(write_behind_letters, a_copy_that_throws_at_the_end_concerns_one_write) {
+    std::vector<int> told;
+    bench_of<brittle> b({.flush_interval = 1h,
+                         .on_dead_letter = [&](const auto& each) { told.push_back(each.operation.key); }});
+    b.cache.put(1, brittle("good"));
+    b.cache.put(2, brittle("bad"));
+    b.cache.put(3, brittle("good"));
+    brittle::is_broken = true;
+    EXPECT_THROW(b.cache.close(0s), std::runtime_error);
+    brittle::is_broken = false;
+    std::sort(told.begin(), told.end());
+    EXPECT_EQ(told, (std::vector{1, 3}));
+    EXPECT_EQ(b.cache.dead_letters().size(), 2U);
+    EXPECT_EQ(b.cache.stats().dead_letters, 2U);
+    EXPECT_THROW(b.cache.put(4, brittle("late")), error);
+    EXPECT_TRUE(b.cache.close(0s));
 }
 
 }  // namespace

@@ -172,11 +172,8 @@ public:
     }
 
     [[nodiscard]] std::size_t size() const noexcept { return count_.load(std::memory_order_acquire); }
-    void close() {
-        if (log_ != nullptr) {
-            log_->close();
-        }
-    }
+    /// The journal, or null.
+    [[nodiscard]] const std::shared_ptr<write_log>& log() const noexcept { return log_; }
 
 private:
     [[nodiscard]] bool reserve() {

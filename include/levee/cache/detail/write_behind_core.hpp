@@ -173,8 +173,9 @@ public:
     bool flush(std::uint64_t sequence, time_point deadline);
     [[nodiscard]] static awaitable<bool> async_flush(self_ptr self, std::uint64_t sequence,
                                                      time_point deadline);
-    /// Nothing more is sent; what is left goes to the dead letters, or stays in the journal. When this
-    /// returns, no function of the user's options is called any more.
+    /// Nothing more is sent; what is left goes to the dead letters, or stays in the journal. When this ends,
+    /// no function of the user's options is called any more. Throws what copying a key or a value did; that
+    /// write alone has no letter then.
     void abandon();
     void check_open() const;
     void check_may_block(const char* what) const;
@@ -272,6 +273,7 @@ private:
     [[nodiscard]] static awaitable<std::optional<dead_letter<K, V>>> write_off(self_ptr self, shard& at,
                                                                                slot* lost,
                                                                                std::exception_ptr why);
+    void keep_what_is_left(shard& at, std::exception_ptr& failure) noexcept;
     bool tell_lost(const dead_letter<K, V>& letter) noexcept;
 
     // Past a full queue: see write_behind_direct.hpp.
