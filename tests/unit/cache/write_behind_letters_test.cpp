@@ -181,5 +181,40 @@ TEST(write_behind_letters, a_copy_that_throws_at_the_end_concerns_one_write) {
     EXPECT_TRUE(b.cache.close(0s));
 }
 
+TEST(write_behind_letters, a_close_during_the_end_silences_no_letter) {
+    int told = 0;
+    write_behind<int, std::string>* cache = nullptr;
+    bench b({.flush_interval = 1h, .on_dead_letter = [&](const auto&) {
+                 ++told;
+                 cache->close(0s);
+             }});
+    cache = &b.cache;
+    for (int key = 0; key < 5; ++key) {
+        b.cache.put(key, "v");
+    }
+    b.cache.close(0s);
+    EXPECT_EQ(b.cache.dead_letters().size(), 5U);
+    EXPECT_EQ(told, 5);
+}
+
+TEST(write_behind_letters, a_letter_that_becomes_safe_after_the_end_is_told_by_the_next_owner) {
+    const temp_dir dir;
+    int told = 0;
+    const auto note = [&](const dead_letter<int, std::string>&) { ++told; };
+    {
+        slow_disk_bench slow(journaled_in(dir / "j", {.flush_interval = 10ms, .on_dead_letter = note}));
+        slow.b.db->refuse_row = refuse_all;
+        slow.put(1, "a");
+        slow.b.world.run_for(100ms);
+        slow.b.cache.close(0s);
+        slow.b.world.run_for(100ms);
+        EXPECT_EQ(told, 0);
+    }
+    bench next(journaled_in(dir / "j", {.flush_interval = 10ms, .on_dead_letter = note}));
+    next.world.run_for(1s);
+    EXPECT_EQ(next.cache.dead_letters().size(), 1U);
+    EXPECT_EQ(told, 1);
+}
+
 }  // namespace
 }  // namespace levee

@@ -270,11 +270,11 @@ private:
     void settle_locally(const slot& ended) noexcept;
     [[nodiscard]] static awaitable<void> give_up(self_ptr self, shard& at, slot* lost,
                                                  std::exception_ptr why);
-    [[nodiscard]] static awaitable<std::optional<dead_letter<K, V>>> write_off(self_ptr self, shard& at,
-                                                                               slot* lost,
-                                                                               std::exception_ptr why);
+    [[nodiscard]] static awaitable<void> write_off(self_ptr self, shard& at, slot* lost,
+                                                   std::exception_ptr why);
     void keep_what_is_left(shard& at, std::exception_ptr& failure) noexcept;
-    bool tell_lost(const dead_letter<K, V>& letter) noexcept;
+    void call_handler(const dead_letter<K, V>& letter) const noexcept;
+    [[nodiscard]] bool tell_lost(const dead_letter<K, V>& letter);
 
     // Past a full queue: see write_behind_direct.hpp.
     [[nodiscard]] accepted_write begin_direct(shard& at, const K& key, write& made,

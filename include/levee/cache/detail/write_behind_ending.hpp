@@ -80,7 +80,8 @@ void write_behind_core<K, V, Hash, Eq>::abandon() {
     }
 }
 
-// A slot whose write has gone to the dead letters has landed: see write_off.
+// Under the pass of `abandon`: a close that comes meanwhile may close the gate to others. A slot whose write
+// has gone to the dead letters has landed: see write_off.
 template <class K, class V, class Hash, class Eq>
 void write_behind_core<K, V, Hash, Eq>::keep_what_is_left(shard& at, std::exception_ptr& failure) noexcept {
     std::vector<dead_letter<K, V>> left;
@@ -111,7 +112,7 @@ void write_behind_core<K, V, Hash, Eq>::keep_what_is_left(shard& at, std::except
         } catch (...) {
             failure = std::current_exception();
         }
-        tell_lost(each);
+        call_handler(each);
     }
 }
 
