@@ -136,20 +136,20 @@ public:
 
     /// False: there is none.
     bool remove(std::uint64_t id) {
+        std::vector<std::uint64_t> ended;
         {
             const std::lock_guard lock(mutex_);
             if (letters_.erase(id) == 0) {
                 return false;
             }
             count_ = letters_.size();
+            if (letters_.empty()) {  // the notes are about letters that are gone
+                ended.swap(notes_);
+            }
         }
         if (log_ != nullptr) {
-            std::vector<std::uint64_t> ended{id, note_gone(id)};
-            if (size() == 0) {
-                const std::lock_guard lock(mutex_);
-                ended.insert(ended.end(), notes_.begin(), notes_.end());
-                notes_.clear();
-            }
+            ended.push_back(id);
+            ended.push_back(note_gone(id));
             log_->release(ended);
         }
         return true;
