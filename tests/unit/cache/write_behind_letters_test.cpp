@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "levee/testing/power_loss_files.hpp"
 #include "support/temp_dir.hpp"
 #include "write_behind_support.hpp"
 
@@ -214,6 +215,84 @@ TEST(write_behind_letters, a_letter_that_becomes_safe_after_the_end_is_told_by_t
     next.world.run_for(1s);
     EXPECT_EQ(next.cache.dead_letters().size(), 1U);
     EXPECT_EQ(told, 1);
+}
+
+// Writes that never were.
+
+TEST(write_behind_letters, a_write_through_that_was_refused_supersedes_no_letter) {
+    bench b({.flush_interval = 10ms, .max_pending = 1, .full = when_full::write_through});
+    b.db->refuse_row = refuse_all;
+    b.cache.put(1, "given up");
+    b.world.run_for(1s);
+    ASSERT_EQ(b.cache.dead_letters().size(), 1U);
+    b.db->refuse = [](const text_op& op) {
+        throw error(op.key == 2 ? errc::unavailable : errc::invalid_data);
+    };
+    b.cache.put(2, "fills the queue");
+    auto through = b.cache.async_put(1, "refused", b.token());
+    b.world.run_for(1s);
+    EXPECT_THROW(through.get(), error);
+    EXPECT_FALSE(b.cache.dead_letters()[0].is_superseded);
+    b.db->refuse = [](const text_op& op) {
+        if (op.key == 2) {
+            throw error(errc::unavailable);
+        }
+    };
+    b.db->refuse_row = nullptr;
+    b.get([&](auto token) { return b.cache.async_put(1, "stored", token); }, 1s);
+    EXPECT_EQ(b.db->rows[1], "stored");
+    EXPECT_TRUE(b.cache.dead_letters()[0].is_superseded);
+}
+
+TEST(write_behind_letters, a_write_that_did_not_get_to_the_disk_marks_no_letter_there) {
+    const temp_dir dir;
+    int kills = 0;
+    {
+        slow_disk_bench slow(journaled_in(dir / "j", {.flush_interval = 10ms}));
+        bench& b = slow.b;
+        b.db->refuse_row = refuse_all;
+        slow.put(1, "given up");
+        b.world.run_for(100ms);
+        slow.work();
+        b.world.run_for(100ms);
+        ASSERT_EQ(b.cache.dead_letters().size(), 1U);
+        b.db->refuse = [](const text_op&) { throw error(errc::unavailable); };
+        auto newer = b.cache.async_put(1, "newer", b.token());
+        b.world.run_for(1ms);
+        EXPECT_TRUE(b.cache.dead_letters()[0].is_superseded);
+        do {
+            copy_as_killed(dir / "j", dir / std::to_string(++kills));
+            slow.disk.restart();
+        } while (slow.disk.poll_one() != 0);
+    }
+    std::size_t marks = 0;
+    for (int kill = 1; kill <= kills; ++kill) {
+        bench next(journaled_in(dir / std::to_string(kill)));
+        ASSERT_EQ(next.cache.dead_letters().size(), 1U);
+        const bool is_superseded = next.cache.dead_letters()[0].is_superseded;
+        EXPECT_EQ(next.cache.stats().pending, is_superseded ? 1U : 0U) << "kill " << kill;
+        marks += is_superseded ? 1U : 0U;
+    }
+    EXPECT_GT(marks, 0U);
+}
+
+TEST(write_behind_letters, a_redriven_write_whose_disk_failed_leaves_its_letter_to_be_redriven) {
+    const auto disk = std::make_shared<testing::power_loss_files>();
+    text_options options{.flush_interval = 10ms, .durable_timeout = 100'000h};
+    options.journal.emplace();
+    options.journal->files = disk;
+    bench b(std::move(options));
+    b.db->refuse_row = refuse_all;
+    b.get([&](auto token) { return b.cache.async_put(1, "given up", token); }, 1s);
+    ASSERT_EQ(b.cache.dead_letters().size(), 1U);
+    const std::uint64_t id = b.cache.dead_letters()[0].id;
+    b.db->refuse_row = nullptr;
+    disk->fail_writes(2);
+    EXPECT_THROW(b.cache.redrive(id), error);
+    EXPECT_TRUE(b.cache.redrive(id));
+    EXPECT_TRUE(b.cache.dead_letters().empty());
+    b.world.run_for(1s);
+    EXPECT_EQ(b.db->rows[1], "given up");
 }
 
 }  // namespace

@@ -124,6 +124,7 @@ public:
     struct accepted_write {
         answer what = answer::accepted;
         std::uint64_t sequence = 0;
+        std::vector<std::uint64_t> older_letters{};  ///< Of one that goes to the source directly.
     };
     [[nodiscard]] write prepare(const K& key, std::optional<V> value, std::uint64_t version) const;
     /// `made` is moved from only if it is accepted, or if this throws.
@@ -233,6 +234,7 @@ private:
     }
     [[nodiscard]] std::uint64_t number(write& made);
     void forget(std::uint64_t sequence) noexcept;
+    void supersede_letters(std::vector<std::uint64_t> ids, std::uint64_t sequence) noexcept;
     [[nodiscard]] bool take_room(std::size_t keys, std::size_t bytes) noexcept;
     void give_room(std::size_t keys, std::size_t bytes) noexcept;
     [[nodiscard]] bool has_alarm() const noexcept {
@@ -279,7 +281,8 @@ private:
     // Past a full queue: see write_behind_direct.hpp.
     [[nodiscard]] accepted_write begin_direct(shard& at, const K& key, write& made,
                                               const write_condition& condition, slot*& mine);
-    void end_direct(shard& at, slot& mine, const write_report& report, std::exception_ptr failure);
+    void end_direct(shard& at, slot& mine, const write_report& report, std::exception_ptr failure,
+                    accepted_write begun);
     [[nodiscard]] answer write_through(const K& key, write& made, const write_condition& condition);
     [[nodiscard]] static awaitable<answer> async_write_through(self_ptr self, K key,
                                                                std::shared_ptr<write> made,

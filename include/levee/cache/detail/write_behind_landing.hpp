@@ -146,6 +146,7 @@ auto write_behind_core<K, V, Hash, Eq>::write_off(self_ptr self, shard& at, slot
     dead_letter<K, V> letter{
         .operation = self->operation_of(*lost), .code = reason.first, .reason = std::move(reason.second)};
     dead_letter<K, V> copy = letter;
+    std::vector<std::uint64_t> alone(1);
     std::optional<std::uint64_t> id;
     if (self->letters_.has_log()) {
         auto adding = self->letters_.async_add(std::move(copy), self->durable_deadline());
@@ -167,15 +168,35 @@ auto write_behind_core<K, V, Hash, Eq>::write_off(self_ptr self, shard& at, slot
         letter.id = *id;
         lost->landed = landing::given_up;
         letter.is_superseded = lost->waiting.has_value();
-    }
-    bump(self->counters_.dead_letters);
-    if (letter.is_superseded) {
-        try {
-            self->letters_.supersede(letter.operation.key, letter.operation.sequence + 1);
-        } catch (...) {  // the key's: its next write marks it
+        if (letter.is_superseded) {
+            alone.front() = *id;
+            self->supersede_letters(std::move(alone), lost->waiting->sequence);
         }
     }
+    bump(self->counters_.dead_letters);
     self->call_handler(letter);
+}
+
+// The write `sequence` was accepted: they are older. On the disk that is noted when that write is safe there;
+// a write that never was leaves no mark.
+template <class K, class V, class Hash, class Eq>
+void write_behind_core<K, V, Hash, Eq>::supersede_letters(std::vector<std::uint64_t> ids,
+                                                          std::uint64_t sequence) noexcept {
+    if (ids.empty()) {
+        return;
+    }
+    letters_.supersede(ids);
+    if (log_ == nullptr || letters_.notes() == nullptr) {
+        return;
+    }
+    try {
+        log_->when_durable(sequence, [to = letters_.notes(), ids = std::move(ids)](const auto& failure) {
+            if (failure == nullptr) {
+                to->supersede(ids);
+            }
+        });
+    } catch (...) {  // no memory: the mark lasts as long as the process
+    }
 }
 
 // Under a pass.

@@ -146,8 +146,12 @@ auto write_behind_core<K, V, Hash, Eq>::take_up(std::uint64_t sequence, bytes_vi
             filter_.add(hash);
         }
         filter_.count_write(hash);
-        letters_.supersede(*key, sequence);
+        const auto older = letters_.older_than(*key, sequence);
         at.writes.accept(held, *key, std::move(made));
+        if (!older.empty()) {
+            letters_.supersede(older);
+            letters_.notes()->supersede(older);
+        }
         last_sequence_.store(sequence);
         if (has_peers()) {
             tell_about(at, *held);
