@@ -72,6 +72,14 @@ struct slow_disk_bench {
     bench b;
 };
 
+std::vector<std::string> values_of(const std::vector<dead_letter<int, std::string>>& letters) {
+    std::vector<std::string> values;
+    for (const auto& each : letters) {
+        values.push_back(each.operation.value.value_or("erased"));
+    }
+    return values;
+}
+
 /// What the folder would be after kill -9.
 void copy_as_killed(const std::string& from, const std::string& to) {
     std::filesystem::copy(from, to, std::filesystem::copy_options::recursive);
@@ -160,6 +168,33 @@ TEST(write_behind_letters, a_letter_whose_telling_a_crash_may_have_cut_off_is_to
     after.world.run_for(1s);
     EXPECT_EQ(after.cache.dead_letters().size(), 1U);
     EXPECT_EQ(told.size(), 1U);
+}
+
+TEST(write_behind_letters, a_write_that_stood_for_older_ones_has_given_them_up_too) {
+    const temp_dir dir;
+    {
+        bench b(journaled_in(dir / "j", {.flush_interval = 1s, .on_dead_letter = [&](const auto&) {
+                                             copy_as_killed(dir / "j", dir / "killed");
+                                         }}));
+        b.db->refuse_row = refuse_all;
+        auto older = b.cache.async_put(1, "a", b.token());
+        auto newer = b.cache.async_put(1, "b", b.token());
+        b.world.run_for(2s);
+        ASSERT_EQ(values_of(b.cache.dead_letters()), std::vector<std::string>{"b"});
+    }
+    int told = 0;
+    bench next(
+        journaled_in(dir / "killed", {.flush_interval = 1s, .on_dead_letter = [&](const auto&) { ++told; }}));
+    EXPECT_EQ(next.cache.stats().replayed, 2U);
+    EXPECT_EQ(next.cache.stats().pending, 0U);
+    auto after = next.cache.async_put(1, "c", next.token());
+    next.world.run_for(2s);
+    EXPECT_EQ(told, 1);
+    EXPECT_EQ(next.cache.dead_letters().size(), 1U);
+    EXPECT_TRUE(next.cache.dead_letters()[0].is_superseded);
+    ASSERT_EQ(next.db->batches.size(), 1U);
+    EXPECT_EQ(next.db->rows[1], "c");
+    EXPECT_EQ(next.cache.stats().journal.pending, 0U);
 }
 
 // The end.

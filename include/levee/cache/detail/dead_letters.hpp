@@ -172,6 +172,12 @@ public:
         return at == letters_.end() ? std::nullopt : std::optional<letter>(at->second);
     }
 
+    [[nodiscard]] bool has_any_of(const K& key) const {
+        const std::lock_guard lock(mutex_);
+        return std::any_of(letters_.begin(), letters_.end(),
+                           [&](const auto& each) { return Eq{}(each.second.operation.key, key); });
+    }
+
     /// False: there is none.
     bool remove(std::uint64_t id) {
         std::vector<std::uint64_t> ended;

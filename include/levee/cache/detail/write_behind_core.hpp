@@ -18,6 +18,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -241,7 +242,13 @@ private:
         return options_.age_alarm > duration::zero() && options_.on_age_alarm;
     }
     [[nodiscard]] bool is_urgent() const noexcept { return hurried_.load() > 0; }
-    [[nodiscard]] std::optional<dead_letter<K, V>> take_up(std::uint64_t sequence, bytes_view record);
+    struct replayed {
+        std::unordered_map<K, std::vector<write>, Hash, Eq> with_letters{};  // to take up, of such keys
+        std::vector<dead_letter<K, V>> given_up{};
+        std::vector<std::uint64_t> ended{};
+    };
+    void replay(std::uint64_t sequence, bytes_view record, replayed& all);
+    void take_up(const K& key, write made);
     void tell_again(std::vector<dead_letter<K, V>> letters);
     static void bump(std::atomic<std::uint64_t>& counter, std::uint64_t by = 1) noexcept {
         counter.fetch_add(by, std::memory_order_relaxed);
