@@ -228,6 +228,8 @@ public:
     /// journal, what is left stays there, and without one it goes to the dead letters. A batch that is with
     /// the source at that moment may still arrive. Reads go on. When it returns, no function of the options
     /// is called any more (it waits for one that is, 10 s at most). Later calls do nothing, and answer true.
+    /// Errors: as `flush`; without a journal, what copying a key or value throws: it is closed all the same,
+    /// and the writes that could be copied have their letters.
     bool close(duration within) { return close(after(core_->time()->now(), within)); }
     bool close(time_point deadline) {
         core_->refuse_writes();

@@ -104,8 +104,9 @@ struct write_behind_options {
     // Frequent.
 
     /// Called for each write that is given up, when its letter is kept (`dead_letters`), on the thread that
-    /// flushes or closes, under no lock. It must not block for long: `close` waits for it, 10 s at most. What
-    /// it throws is ignored. Empty: they are only kept.
+    /// flushes or closes, under no lock. With a journal at least once: after a crash the next owner calls it
+    /// again for those whose record is still there, where it flushes. It must not block for long: `close`
+    /// waits for it, 10 s at most. What it throws is ignored. Empty: they are only kept.
     std::function<void(const levee::dead_letter<K, V>&)> on_dead_letter{};
 
     /// Dead letters kept, for people to look at and redrive. When there are more, writes are not given up but

@@ -35,6 +35,41 @@ namespace levee::cache_detail {
 /// A number other than 0 from the system's generator.
 [[nodiscard]] std::uint64_t system_seed();
 
+/// The records that say which letters are older than a write. Outlives the letters, for those who wait until
+/// a write is safe.
+///
+/// Thread safety: safe.
+class letter_notes {
+public:
+    letter_notes(std::shared_ptr<write_log> log, std::vector<std::uint64_t> there)
+        : log_(std::move(log)), kept_(std::move(there)) {}
+
+    /// On its way to the disk, and not waited for.
+    void supersede(std::span<const std::uint64_t> ids) noexcept {
+        try {
+            const std::lock_guard lock(mutex_);
+            for (const std::uint64_t id : ids) {
+                const std::uint64_t note =
+                    log_->append(encode({.what = write_record::kind::superseded, .id = id}));
+                kept_.push_back(note);
+                log_->when_durable(note);
+            }
+        } catch (...) {
+            return;
+        }
+    }
+    /// There are no letters: they are to be released.
+    [[nodiscard]] std::vector<std::uint64_t> take() noexcept {
+        const std::lock_guard lock(mutex_);
+        return std::exchange(kept_, {});
+    }
+
+private:
+    const std::shared_ptr<write_log> log_;
+    std::mutex mutex_;  // guards below
+    std::vector<std::uint64_t> kept_;
+};
+
 /// Thread safety: safe.
 template <class K, class V, class Eq>
 class dead_letters {
@@ -49,13 +84,16 @@ public:
         requires(key_encodable<K> && encodable<V>)
     {
         std::vector<std::uint64_t> ended;
-        log_ = write_log::open(std::move(options), runs_on, time,
-                               [&](std::uint64_t id, bytes_view record) { replay(id, record, ended); });
+        std::vector<std::uint64_t> notes;
+        log_ = write_log::open(std::move(options), runs_on, time, [&](std::uint64_t id, bytes_view record) {
+            replay(id, record, ended, notes);
+        });
         for (std::uint64_t id : ended) {
             letters_.erase(id);
         }
         log_->release(ended);
         count_ = letters_.size();
+        notes_ = std::make_shared<letter_notes>(log_, std::move(notes));
     }
 
     /// Keeps it, and returns when that is safe. Its number; empty: there are as many as may be, or the disk
@@ -123,59 +161,76 @@ public:
         const auto at = letters_.find(id);
         return at != letters_.end() && !at->second.is_superseded;
     }
-    /// Whether this very write is here.
-    [[nodiscard]] bool has(std::uint64_t writer, std::uint64_t sequence, const K& key) const {
+    /// This very write's letter.
+    [[nodiscard]] std::optional<letter> find(std::uint64_t writer, std::uint64_t sequence,
+                                             const K& key) const {
         const std::lock_guard lock(mutex_);
-        return std::any_of(letters_.begin(), letters_.end(), [&](const auto& each) {
+        const auto at = std::find_if(letters_.begin(), letters_.end(), [&](const auto& each) {
             const auto& given = each.second.operation;
             return given.writer == writer && given.sequence == sequence && Eq{}(given.key, key);
         });
+        return at == letters_.end() ? std::nullopt : std::optional<letter>(at->second);
+    }
+
+    [[nodiscard]] bool has_any_of(const K& key) const {
+        const std::lock_guard lock(mutex_);
+        return std::any_of(letters_.begin(), letters_.end(),
+                           [&](const auto& each) { return Eq{}(each.second.operation.key, key); });
     }
 
     /// False: there is none.
     bool remove(std::uint64_t id) {
+        std::vector<std::uint64_t> ended;
         {
             const std::lock_guard lock(mutex_);
             if (letters_.erase(id) == 0) {
                 return false;
             }
             count_ = letters_.size();
+            if (letters_.empty() && notes_ != nullptr) {  // they are about letters that are gone
+                ended = notes_->take();
+            }
         }
         if (log_ != nullptr) {
-            const std::uint64_t note = log_->append(encode({.what = write_record::kind::gone, .id = id}));
-            std::vector<std::uint64_t> ended{id, note};
-            if (size() == 0) {
-                const std::lock_guard lock(mutex_);
-                ended.insert(ended.end(), notes_.begin(), notes_.end());
-                notes_.clear();
-            }
+            ended.push_back(id);
+            ended.push_back(note_gone(id));
             log_->release(ended);
         }
         return true;
     }
 
-    /// A newer write of the key was accepted. Cost: one load while there are no letters.
-    void supersede(const K& key, std::uint64_t sequence) {
+    /// The letters that a write of the key, `redriven` left out, makes older ones. Cost: one load while there
+    /// are no letters.
+    [[nodiscard]] std::vector<std::uint64_t> older_than(const K& key, std::uint64_t sequence,
+                                                        std::uint64_t redriven = 0) const {
+        std::vector<std::uint64_t> older;
         if (count_.load(std::memory_order_acquire) == 0) {
-            return;
+            return older;
         }
         const std::lock_guard lock(mutex_);
-        for (auto& [id, each] : letters_) {
-            if (!each.is_superseded && each.operation.sequence < sequence && Eq{}(each.operation.key, key)) {
-                each.is_superseded = true;
-                if (log_ != nullptr) {
-                    note_superseded(id);
-                }
+        for (const auto& [id, each] : letters_) {
+            if (id != redriven && !each.is_superseded && each.operation.sequence < sequence &&
+                Eq{}(each.operation.key, key)) {
+                older.push_back(id);
+            }
+        }
+        return older;
+    }
+    /// A newer write of their key was accepted. In memory: see `notes`.
+    void supersede(std::span<const std::uint64_t> ids) noexcept {
+        const std::lock_guard lock(mutex_);
+        for (const std::uint64_t id : ids) {
+            if (const auto at = letters_.find(id); at != letters_.end()) {
+                at->second.is_superseded = true;
             }
         }
     }
+    /// Where that is noted when the newer write is safe; null without a journal.
+    [[nodiscard]] const std::shared_ptr<letter_notes>& notes() const noexcept { return notes_; }
 
     [[nodiscard]] std::size_t size() const noexcept { return count_.load(std::memory_order_acquire); }
-    void close() {
-        if (log_ != nullptr) {
-            log_->close();
-        }
-    }
+    /// The journal, or null.
+    [[nodiscard]] const std::shared_ptr<write_log>& log() const noexcept { return log_; }
 
 private:
     [[nodiscard]] bool reserve() {
@@ -187,11 +242,28 @@ private:
         return true;
     }
 
-    // A record of a letter that is not kept: the write goes on waiting.
+    // The record of a letter that is not kept, whose write goes on waiting: it may reach the disk all the
+    // same, and stays there as long as anything before it. So a note ends it there.
     void forget(std::uint64_t id) noexcept {
-        if (id != 0) {
+        if (id == 0) {
+            return;
+        }
+        try {
+            const std::uint64_t ended[] = {id, note_gone(id)};
+            log_->release(ended);
+        } catch (...) {  // no room for the note
             log_->release(std::span(&id, 1));
         }
+    }
+
+    // On its way to the disk, and not waited for. Its sequence.
+    std::uint64_t note_gone(std::uint64_t id) {
+        const std::uint64_t note = log_->append(encode({.what = write_record::kind::gone, .id = id}));
+        try {
+            log_->when_durable(note);
+        } catch (...) {  // no memory: it goes with the next one
+        }
+        return note;
     }
 
     std::uint64_t keep_locked(letter given) {
@@ -202,19 +274,6 @@ private:
         letters_.insert_or_assign(id, std::move(given));
         count_ = letters_.size();
         return id;
-    }
-
-    // On its way to the disk, and not waited for: one that a crash forgets is noted again by the key's next
-    // write.
-    void note_superseded(std::uint64_t id) noexcept {
-        try {
-            const std::uint64_t note =
-                log_->append(encode({.what = write_record::kind::superseded, .id = id}));
-            notes_.push_back(note);
-            log_->when_durable(note);
-        } catch (...) {
-            return;
-        }
     }
 
     [[nodiscard]] static write_record record_of(const letter& given) {
@@ -233,7 +292,8 @@ private:
         return record;
     }
 
-    void replay(std::uint64_t id, bytes_view bytes, std::vector<std::uint64_t>& ended) {
+    void replay(std::uint64_t id, bytes_view bytes, std::vector<std::uint64_t>& ended,
+                std::vector<std::uint64_t>& notes) {
         const auto record = decode_write_record(bytes);
         if (!record) {
             throw error(errc::invalid_data, "a dead letter in the journal is not one");
@@ -244,7 +304,7 @@ private:
             return;
         }
         if (record->what == write_record::kind::superseded) {
-            notes_.push_back(id);
+            notes.push_back(id);
             if (const auto at = letters_.find(record->id); at != letters_.end()) {
                 at->second.is_superseded = true;
             }
@@ -271,12 +331,12 @@ private:
 
     const std::size_t limit_;
     std::shared_ptr<write_log> log_;
+    std::shared_ptr<letter_notes> notes_;
     std::atomic<std::size_t> count_{0};
     mutable std::mutex mutex_;  // guards below
     std::map<std::uint64_t, letter> letters_;
     std::size_t reserved_ = 0;
     std::uint64_t last_id_ = 0;
-    std::vector<std::uint64_t> notes_;  // records about letters: done with when there are no letters
 };
 
 }  // namespace levee::cache_detail

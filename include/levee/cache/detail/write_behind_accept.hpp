@@ -111,10 +111,11 @@ auto write_behind_core<K, V, Hash, Eq>::accept(const K& key, write& made, const 
             unused = done.sequence;
             made.sequence = made.oldest = done.sequence;
             made.since = now;
-            letters_.supersede(key, done.sequence);
+            auto older = letters_.older_than(key, done.sequence, condition.letter);
             if (at.writes.accept(held, key, std::move(made))) {
                 bump(counters_.coalesced);
             }
+            supersede_letters(std::move(older), done.sequence);
         } catch (...) {
             give_room(keys, more);
             throw;

@@ -18,6 +18,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -124,6 +125,7 @@ public:
     struct accepted_write {
         answer what = answer::accepted;
         std::uint64_t sequence = 0;
+        std::vector<std::uint64_t> older_letters{};  ///< Of one that goes to the source directly.
     };
     [[nodiscard]] write prepare(const K& key, std::optional<V> value, std::uint64_t version) const;
     /// `made` is moved from only if it is accepted, or if this throws.
@@ -173,8 +175,9 @@ public:
     bool flush(std::uint64_t sequence, time_point deadline);
     [[nodiscard]] static awaitable<bool> async_flush(self_ptr self, std::uint64_t sequence,
                                                      time_point deadline);
-    /// Nothing more is sent; what is left goes to the dead letters, or stays in the journal. When this
-    /// returns, no function of the user's options is called any more.
+    /// Nothing more is sent; what is left goes to the dead letters, or stays in the journal. When this ends,
+    /// no function of the user's options is called any more. Throws what copying a key or a value did; that
+    /// write alone has no letter then.
     void abandon();
     void check_open() const;
     void check_may_block(const char* what) const;
@@ -232,13 +235,21 @@ private:
     }
     [[nodiscard]] std::uint64_t number(write& made);
     void forget(std::uint64_t sequence) noexcept;
+    void supersede_letters(std::vector<std::uint64_t> ids, std::uint64_t sequence) noexcept;
     [[nodiscard]] bool take_room(std::size_t keys, std::size_t bytes) noexcept;
     void give_room(std::size_t keys, std::size_t bytes) noexcept;
     [[nodiscard]] bool has_alarm() const noexcept {
         return options_.age_alarm > duration::zero() && options_.on_age_alarm;
     }
     [[nodiscard]] bool is_urgent() const noexcept { return hurried_.load() > 0; }
-    [[nodiscard]] bool take_up(std::uint64_t sequence, bytes_view record);
+    struct replayed {
+        std::unordered_map<K, std::vector<write>, Hash, Eq> with_letters{};  // to take up, of such keys
+        std::vector<dead_letter<K, V>> given_up{};
+        std::vector<std::uint64_t> ended{};
+    };
+    void replay(std::uint64_t sequence, bytes_view record, replayed& all);
+    void take_up(const K& key, write made);
+    void tell_again(std::vector<dead_letter<K, V>> letters);
     static void bump(std::atomic<std::uint64_t>& counter, std::uint64_t by = 1) noexcept {
         counter.fetch_add(by, std::memory_order_relaxed);
     }
@@ -269,15 +280,17 @@ private:
     void settle_locally(const slot& ended) noexcept;
     [[nodiscard]] static awaitable<void> give_up(self_ptr self, shard& at, slot* lost,
                                                  std::exception_ptr why);
-    [[nodiscard]] static awaitable<std::optional<dead_letter<K, V>>> write_off(self_ptr self, shard& at,
-                                                                               slot* lost,
-                                                                               std::exception_ptr why);
-    void tell_lost(const dead_letter<K, V>& letter) noexcept;
+    [[nodiscard]] static awaitable<void> write_off(self_ptr self, shard& at, slot* lost,
+                                                   std::exception_ptr why);
+    void keep_what_is_left(shard& at, std::exception_ptr& failure) noexcept;
+    void call_handler(const dead_letter<K, V>& letter) const noexcept;
+    [[nodiscard]] bool tell_lost(const dead_letter<K, V>& letter);
 
     // Past a full queue: see write_behind_direct.hpp.
     [[nodiscard]] accepted_write begin_direct(shard& at, const K& key, write& made,
                                               const write_condition& condition, slot*& mine);
-    void end_direct(shard& at, slot& mine, const write_report& report, std::exception_ptr failure);
+    void end_direct(shard& at, slot& mine, const write_report& report, std::exception_ptr failure,
+                    accepted_write begun);
     [[nodiscard]] answer write_through(const K& key, write& made, const write_condition& condition);
     [[nodiscard]] static awaitable<answer> async_write_through(self_ptr self, K key,
                                                                std::shared_ptr<write> made,

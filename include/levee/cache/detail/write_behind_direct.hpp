@@ -27,7 +27,7 @@ auto write_behind_core<K, V, Hash, Eq>::begin_direct(shard& at, const K& key, wr
         done.sequence = unused = number(made);
         made.sequence = made.oldest = done.sequence;
         made.since = time_->now();
-        letters_.supersede(key, done.sequence);
+        done.older_letters = letters_.older_than(key, done.sequence, condition.letter);
         mine = &at.writes.begin_direct(key, std::move(made));
         filter_.count_write(hash);
         filter_.add(hash);
@@ -41,7 +41,8 @@ auto write_behind_core<K, V, Hash, Eq>::begin_direct(shard& at, const K& key, wr
 // What became of a write that the source was given directly; the slot goes. Throws the failure.
 template <class K, class V, class Hash, class Eq>
 void write_behind_core<K, V, Hash, Eq>::end_direct(shard& at, slot& mine, const write_report& report,
-                                                   std::exception_ptr failure) {
+                                                   std::exception_ptr failure, accepted_write begun) {
+    const bool is_stored = report.size() == 1 && report.front().error == nullptr;
     if (failure == nullptr && (report.size() != 1 || report.front().error != nullptr)) {
         failure = report.size() == 1 ? report.front().error
                                      : std::make_exception_ptr(error(errc::invalid_data, "not one result"));
@@ -49,6 +50,9 @@ void write_behind_core<K, V, Hash, Eq>::end_direct(shard& at, slot& mine, const 
     {
         const std::lock_guard lock(at.mutex);
         mine.landed = failure == nullptr ? landing::stored : landing::given_up;
+        if (is_stored) {
+            supersede_letters(std::move(begun.older_letters), begun.sequence);
+        }
         mine.stored_version = failure == nullptr ? report.front().version : 0;
     }
     slot* const one[] = {&mine};
@@ -66,7 +70,7 @@ auto write_behind_core<K, V, Hash, Eq>::write_through(const K& key, write& made,
                                                       const write_condition& condition) -> answer {
     shard& at = shard_of(hash_of(key));
     slot* mine = nullptr;
-    const accepted_write begun = begin_direct(at, key, made, condition, mine);
+    accepted_write begun = begin_direct(at, key, made, condition, mine);
     if (begun.what != answer::accepted) {
         return begun.what;
     }
@@ -80,7 +84,7 @@ auto write_behind_core<K, V, Hash, Eq>::write_through(const K& key, write& made,
     } catch (...) {
         failure = std::current_exception();
     }
-    end_direct(at, *mine, report, failure);
+    end_direct(at, *mine, report, failure, std::move(begun));
     return answer::accepted;
 }
 
@@ -91,7 +95,7 @@ auto write_behind_core<K, V, Hash, Eq>::async_write_through(self_ptr self, K key
     co_await boost::asio::this_coro::reset_cancellation_state(boost::asio::disable_cancellation());
     shard& at = self->shard_of(self->hash_of(key));
     slot* mine = nullptr;
-    const accepted_write begun = self->begin_direct(at, key, *made, condition, mine);
+    accepted_write begun = self->begin_direct(at, key, *made, condition, mine);
     if (begun.what != answer::accepted) {
         co_return begun.what;
     }
@@ -106,7 +110,7 @@ auto write_behind_core<K, V, Hash, Eq>::async_write_through(self_ptr self, K key
     } catch (...) {
         failure = std::current_exception();
     }
-    self->end_direct(at, *mine, report, failure);
+    self->end_direct(at, *mine, report, failure, std::move(begun));
     co_return answer::accepted;
 }
 

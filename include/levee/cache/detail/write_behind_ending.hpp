@@ -49,46 +49,71 @@ auto write_behind_core<K, V, Hash, Eq>::async_flush(self_ptr self, std::uint64_t
     }
 }
 
-// A slot whose write has gone to the dead letters has landed: see write_off.
+// Whatever copies of K and V throw concerns one write: the others are kept, the end is reached, and then it
+// is thrown on.
 template <class K, class V, class Hash, class Eq>
 void write_behind_core<K, V, Hash, Eq>::abandon() {
     callback_gate::pass mine(callbacks_);
     is_closed_.store(true);
+    std::exception_ptr failure;
     if (!is_abandoned_.exchange(true)) {
-        std::vector<dead_letter<K, V>> left;
         for (const auto& each : shards_) {
-            const std::lock_guard lock(each->mutex);
-            each->writes.for_each([&](slot& at) {
-                if (log_ == nullptr && (at.waiting || (at.is_counted && at.landed == landing::none))) {
-                    const write& newest = at.newest();
-                    left.push_back(
-                        {.operation = {.key = *at.key,
-                                       .value = newest.value,
-                                       .version = newest.version,
-                                       .writer = newest.writer,
-                                       .sequence = newest.sequence},
-                         .code = errc::closed,
-                         .reason = "the write-behind cache was closed before this write was flushed"});
-                }
-            });
+            if (log_ == nullptr) {
+                keep_what_is_left(*each, failure);
+            }
             each->bell->notify();
         }
-        for (auto& each : left) {
-            bump(counters_.dead_letters);
-            each.id = letters_.add(each);
-            tell_lost(each);
-        }
-        if (log_ != nullptr) {
+        for (const auto& log : {log_, letters_.log()}) {
             try {
-                log_->close();
+                if (log != nullptr) {
+                    log->close();
+                }
             } catch (...) {  // what was acknowledged is safe already
             }
         }
-        letters_.close();
         changes_.notify_all();
     }
     mine.leave();
     callbacks_.close();
+    if (failure != nullptr) {
+        std::rethrow_exception(failure);
+    }
+}
+
+// Under the pass of `abandon`: a close that comes meanwhile may close the gate to others. A slot whose write
+// has gone to the dead letters has landed: see write_off.
+template <class K, class V, class Hash, class Eq>
+void write_behind_core<K, V, Hash, Eq>::keep_what_is_left(shard& at, std::exception_ptr& failure) noexcept {
+    std::vector<dead_letter<K, V>> left;
+    {
+        const std::lock_guard lock(at.mutex);
+        at.writes.for_each([&](slot& each) {
+            if (!each.waiting && (!each.is_counted || each.landed != landing::none)) {
+                return;
+            }
+            try {
+                const write& newest = each.newest();
+                left.push_back({.operation = {.key = *each.key,
+                                              .value = newest.value,
+                                              .version = newest.version,
+                                              .writer = newest.writer,
+                                              .sequence = newest.sequence},
+                                .code = errc::closed,
+                                .reason = "the write-behind cache was closed before this write was flushed"});
+            } catch (...) {
+                failure = std::current_exception();
+            }
+        });
+    }
+    for (auto& each : left) {
+        try {
+            each.id = letters_.add(each);
+            bump(counters_.dead_letters);
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        call_handler(each);
+    }
 }
 
 template <class K, class V, class Hash, class Eq>

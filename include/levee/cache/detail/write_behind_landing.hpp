@@ -120,41 +120,42 @@ auto write_behind_core<K, V, Hash, Eq>::end_batch(self_ptr self, shard& at, writ
 template <class K, class V, class Hash, class Eq>
 auto write_behind_core<K, V, Hash, Eq>::give_up(self_ptr self, shard& at, slot* lost, std::exception_ptr why)
     -> awaitable<void> {
-    std::optional<dead_letter<K, V>> letter;
     try {
         auto writing = write_off(self, at, lost, std::move(why));
-        letter = co_await std::move(writing);
+        co_await std::move(writing);
     } catch (...) {  // as when there is no room for it
     }
-    if (!letter) {
+    {
         const std::lock_guard lock(at.mutex);
         if (lost->landed == landing::none) {
             at.writes.keep(*lost, self->time_->now(),
                            [&](const write& older) { self->bytes_.fetch_sub(older.size); });
             co_return;
         }
-    } else {
-        bump(self->counters_.dead_letters);
-        self->tell_lost(*letter);
     }
     slot* const one[] = {lost};
     self->end_all(at, one);
 }
 
-// Keeps a letter about it, and lets it land. Empty: there can be none; or the end has come, which deals with
-// all that has not landed.
+// Keeps a letter about it, lets it land, and tells. It has not landed afterwards: there can be no letter; or
+// the end has come, which deals with all that has not landed, or leaves it and its record to the next owner.
 template <class K, class V, class Hash, class Eq>
 auto write_behind_core<K, V, Hash, Eq>::write_off(self_ptr self, shard& at, slot* lost,
-                                                  std::exception_ptr why)
-    -> awaitable<std::optional<dead_letter<K, V>>> {
+                                                  std::exception_ptr why) -> awaitable<void> {
     auto reason = code_and_text(why);
     dead_letter<K, V> letter{
         .operation = self->operation_of(*lost), .code = reason.first, .reason = std::move(reason.second)};
     dead_letter<K, V> copy = letter;
+    std::vector<std::uint64_t> alone(1);
     std::optional<std::uint64_t> id;
     if (self->letters_.has_log()) {
         auto adding = self->letters_.async_add(std::move(copy), self->durable_deadline());
         id = co_await std::move(adding);
+    }
+    // Before it lands: what has landed here is told here, and not by the end.
+    const callback_gate::pass mine(self->callbacks_);
+    if (!mine) {
+        co_return;
     }
     {
         const std::lock_guard lock(at.mutex);
@@ -162,30 +163,61 @@ auto write_behind_core<K, V, Hash, Eq>::write_off(self_ptr self, shard& at, slot
             id = self->letters_.try_add(std::move(copy));
         }
         if (!id) {
-            co_return std::nullopt;
+            co_return;
         }
         letter.id = *id;
         lost->landed = landing::given_up;
         letter.is_superseded = lost->waiting.has_value();
+        if (letter.is_superseded) {
+            alone.front() = *id;
+            self->supersede_letters(std::move(alone), lost->waiting->sequence);
+        }
     }
-    if (letter.is_superseded) {
-        self->letters_.supersede(letter.operation.key, letter.operation.sequence + 1);
-    }
-    co_return letter;
+    bump(self->counters_.dead_letters);
+    self->call_handler(letter);
 }
 
+// The write `sequence` was accepted: they are older. On the disk that is noted when that write is safe there;
+// a write that never was leaves no mark.
 template <class K, class V, class Hash, class Eq>
-void write_behind_core<K, V, Hash, Eq>::tell_lost(const dead_letter<K, V>& letter) noexcept {
-    if (!options_.on_dead_letter) {
+void write_behind_core<K, V, Hash, Eq>::supersede_letters(std::vector<std::uint64_t> ids,
+                                                          std::uint64_t sequence) noexcept {
+    if (ids.empty()) {
+        return;
+    }
+    letters_.supersede(ids);
+    if (log_ == nullptr || letters_.notes() == nullptr) {
         return;
     }
     try {
-        const callback_gate::pass mine(callbacks_);
-        if (mine) {
+        log_->when_durable(sequence, [to = letters_.notes(), ids = std::move(ids)](const auto& failure) {
+            if (failure == nullptr) {
+                to->supersede(ids);
+            }
+        });
+    } catch (...) {  // no memory: the mark lasts as long as the process
+    }
+}
+
+// Under a pass.
+template <class K, class V, class Hash, class Eq>
+void write_behind_core<K, V, Hash, Eq>::call_handler(const dead_letter<K, V>& letter) const noexcept {
+    try {
+        if (options_.on_dead_letter) {
             options_.on_dead_letter(letter);
         }
     } catch (...) {  // the user's: documented as ignored
     }
+}
+
+// False: the end has come, and nobody is told.
+template <class K, class V, class Hash, class Eq>
+bool write_behind_core<K, V, Hash, Eq>::tell_lost(const dead_letter<K, V>& letter) {
+    const callback_gate::pass mine(callbacks_);
+    if (mine) {
+        call_handler(letter);
+    }
+    return static_cast<bool>(mine);
 }
 
 template <class K, class V, class Hash, class Eq>

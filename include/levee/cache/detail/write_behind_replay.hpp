@@ -2,6 +2,8 @@
 // alone.
 #pragma once
 
+#include <boost/asio/post.hpp>
+
 #include "levee/cache/detail/write_behind_core.hpp"
 
 namespace levee::cache_detail {
@@ -63,19 +65,25 @@ void write_behind_core<K, V, Hash, Eq>::open() {
             bytes what;
         };
         std::vector<record> found;
-        std::vector<std::uint64_t> ended;
+        replayed all;
         log_ = write_log::open(*options_.journal, disk, time_, [&](std::uint64_t sequence, bytes_view what) {
             if (holes_.replay_order) {
                 found.push_back({sequence, bytes(what.begin(), what.end())});
-            } else if (!take_up(sequence, what)) {
-                ended.push_back(sequence);
+            } else {
+                replay(sequence, what, all);
             }
         });
         for (auto each = found.rbegin(); each != found.rend(); ++each) {
-            static_cast<void>(take_up(each->sequence, each->what));
+            replay(each->sequence, each->what, all);
         }
-        log_->release(ended);
+        for (auto& [key, writes] : all.with_letters) {
+            for (write& each : writes) {
+                take_up(key, std::move(each));
+            }
+        }
+        log_->release(all.ended);
         last_sequence_.store((std::max)(last_sequence_.load(), log_->stats().last_sequence));
+        tell_again(std::move(all.given_up));
         for (const auto& each : shards_) {
             wake(*each);
         }
@@ -86,9 +94,26 @@ void write_behind_core<K, V, Hash, Eq>::open() {
     }
 }
 
-// In the order of the records, past all bounds: they were accepted once. False: there is nothing to do.
+// The owner before may have ended between a letter's safety and its telling: they are told by this one, where
+// its workers run. Their records are kept until then.
 template <class K, class V, class Hash, class Eq>
-bool write_behind_core<K, V, Hash, Eq>::take_up(std::uint64_t sequence, bytes_view raw) {
+void write_behind_core<K, V, Hash, Eq>::tell_again(std::vector<dead_letter<K, V>> letters) {
+    if (letters.empty()) {
+        return;
+    }
+    boost::asio::post(runs_on_, [self = this->shared_from_this(), letters = std::move(letters)] {
+        for (const auto& each : letters) {
+            if (self->tell_lost(each)) {
+                self->log_->release(std::span(&each.operation.sequence, 1));
+            }
+        }
+    });
+}
+
+// One record, in their order. What a later one of its key may say is given up waits for that: a write that
+// has a letter stood for the older ones.
+template <class K, class V, class Hash, class Eq>
+void write_behind_core<K, V, Hash, Eq>::replay(std::uint64_t sequence, bytes_view raw, replayed& all) {
     if constexpr (key_encodable<K> && encodable<V>) {
         const auto record = decode_write_record(raw);
         std::optional<K> key;
@@ -104,39 +129,60 @@ bool write_behind_core<K, V, Hash, Eq>::take_up(std::uint64_t sequence, bytes_vi
             throw error(errc::invalid_data, "record " + std::to_string(sequence) +
                                                 " of the journal is not a write of this key and value type");
         }
-        const bool is_dead = letters_.has(record->writer, sequence, *key);
+        bump(counters_.replayed);
+        if (auto letter = letters_.find(record->writer, sequence, *key)) {
+            if (const auto older = all.with_letters.find(*key); older != all.with_letters.end()) {
+                for (const write& each : older->second) {
+                    all.ended.push_back(each.sequence);
+                }
+                all.with_letters.erase(older);
+            }
+            all.given_up.push_back(std::move(*letter));
+            return;
+        }
         write made = prepare(*key, std::move(value), record->version);
         made.sequence = made.oldest = sequence;
         made.writer = record->writer;
         made.is_journaled = true;
         made.since = time_->now();
-        const std::uint64_t hash = hash_of(*key);
-        shard& at = shard_of(hash);
-        const std::lock_guard lock(at.mutex);
-        slot* held = at.writes.find(*key);
-        bump(counters_.replayed);
-        if (is_dead && held == nullptr) {
-            return false;  // given up already, and nothing older is to be done before it
-        }
-        keys_.fetch_add(held == nullptr ? 1 : 0);
-        bytes_.fetch_add(made.size);
-        if (held != nullptr) {
-            bytes_.fetch_sub(held->waiting->size);
+        if (letters_.has_any_of(*key)) {
+            all.with_letters[*key].push_back(std::move(made));
         } else {
-            filter_.add(hash);
-        }
-        filter_.count_write(hash);
-        letters_.supersede(*key, sequence);
-        at.writes.accept(held, *key, std::move(made));
-        last_sequence_.store(sequence);
-        if (has_peers()) {
-            tell_about(at, *held);
+            take_up(*key, std::move(made));
         }
     } else {
         static_cast<void>(sequence);
         static_cast<void>(raw);
+        static_cast<void>(all);
     }
-    return true;
+}
+
+// Past all bounds: it was accepted once.
+template <class K, class V, class Hash, class Eq>
+void write_behind_core<K, V, Hash, Eq>::take_up(const K& key, write made) {
+    const std::uint64_t hash = hash_of(key);
+    const std::uint64_t sequence = made.sequence;
+    shard& at = shard_of(hash);
+    const std::lock_guard lock(at.mutex);
+    slot* held = at.writes.find(key);
+    keys_.fetch_add(held == nullptr ? 1 : 0);
+    bytes_.fetch_add(made.size);
+    if (held != nullptr) {
+        bytes_.fetch_sub(held->waiting->size);
+    } else {
+        filter_.add(hash);
+    }
+    filter_.count_write(hash);
+    const auto older = letters_.older_than(key, sequence);
+    at.writes.accept(held, key, std::move(made));
+    if (!older.empty()) {
+        letters_.supersede(older);
+        letters_.notes()->supersede(older);
+    }
+    last_sequence_.store(sequence);
+    if (has_peers()) {
+        tell_about(at, *held);
+    }
 }
 
 }  // namespace levee::cache_detail

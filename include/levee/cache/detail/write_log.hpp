@@ -40,6 +40,10 @@ public:
     /// deadline runs on the scheduler, not where the disk may hang.
     void when_durable(std::uint64_t sequence, time_point deadline,
                       std::function<void(std::exception_ptr)> done);
+    /// The same without a deadline.
+    void when_durable(std::uint64_t sequence, std::function<void(std::exception_ptr)> done) {
+        journal_->when_durable(sequence, std::move(done));
+    }
     /// Sees to it that it becomes so; nobody is told.
     void when_durable(std::uint64_t sequence) {
         journal_->when_durable(sequence, [](const std::exception_ptr& /*ignored*/) {});
