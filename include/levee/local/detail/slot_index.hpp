@@ -25,6 +25,7 @@ public:
     [[nodiscard]] std::uintptr_t read() const noexcept { return word_.load(std::memory_order_acquire); }
     [[nodiscard]] static bool has_older(std::uintptr_t word) noexcept { return (word & 1U) != 0; }
     [[nodiscard]] static const group_table* table(std::uintptr_t word) noexcept {
+        // The address of a table, once its bit is gone. NOLINTNEXTLINE(performance-no-int-to-ptr)
         return reinterpret_cast<const group_table*>(word & ~std::uintptr_t{1});
     }
 
@@ -78,6 +79,7 @@ public:
         if (table_cell::has_older(word)) [[unlikely]] {
             return answer::unsettled;
         }
+        // NOLINTNEXTLINE(performance-no-int-to-ptr): its bit is not set
         const auto* const current = reinterpret_cast<const group_table*>(word);
         if (current->find(hash, fits, at)) [[likely]] {
             table = current;
