@@ -202,7 +202,7 @@ private:
     template <class Pin, class Q, class Now, class Look>
     LEVEE_LOOK_UP bool find_hashed(std::uint64_t hash, const Q& key, Now at, Look& look);
     /// Whether an entry of these times has ended; `use` may be null if there is no time to idle.
-    [[nodiscard]] bool has_ended(std::int64_t life, std::int64_t* use, std::int64_t at) const noexcept;
+    LEVEE_LOOK_UP bool has_ended(std::int64_t life, std::int64_t* use, std::int64_t at) const noexcept;
     LEVEE_LOOK_UP void count_look_up(std::atomic<std::uint64_t> looked_up::* what) noexcept;
     [[gnu::noinline]] void count_without_cell(std::atomic<std::uint64_t> looked_up::* what) noexcept;
     template <class Q>

@@ -186,7 +186,8 @@ void engine<K, V, Hash, Eq>::count_without_cell(std::atomic<std::uint64_t> looke
 }
 
 template <class K, class V, class Hash, class Eq>
-bool engine<K, V, Hash, Eq>::has_ended(std::int64_t life, std::int64_t* use, std::int64_t at) const noexcept {
+LEVEE_LOOK_UP bool engine<K, V, Hash, Eq>::has_ended(std::int64_t life, std::int64_t* use,
+                                                     std::int64_t at) const noexcept {
     const std::int64_t used =
         time_to_idle_ != never ? std::atomic_ref(*use).load(std::memory_order_relaxed) : 0;
     return has_ended_by(at, end_of_entry(life, used, time_to_idle_));
