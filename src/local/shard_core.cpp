@@ -151,9 +151,7 @@ node_base* shard_core::collect_locked(bool force) noexcept {
         for (node_base* next = retired_.take_passed(); next != nullptr;) {
             node_base* const gone = next;
             next = gone->next_retired;
-            const bool is_held = gone->holds.load(std::memory_order_acquire) != 0 &&
-                                 gone->holds.fetch_or(node_base::orphaned, std::memory_order_acq_rel) != 0;
-            if (!is_held) {
+            if (gone->let_go()) {
                 gone->next_retired = free;
                 free = gone;
             }

@@ -42,10 +42,16 @@ struct local_cache_options {
     /// 30 s is a common limit for requests. Zero: it does not wait. duration::max(): as long as it takes.
     duration compute_timeout = std::chrono::seconds(30);
 
-    /// Told each removed entry, once, on the thread that removed it (several at a time), off every lock; it
-    /// may use the cache. What it throws is swallowed and counted (`cache_stats::listener_failures`). Null:
-    /// nobody is told.
+    /// Told each removed entry, once, on the thread that removed it or by `executor` (several at a time), off
+    /// every lock; it may use the cache. What it throws is swallowed and counted
+    /// (`cache_stats::listener_failures`). Null: nobody is told.
     std::function<void(const K&, const V&, removal_cause)> on_removal{};
+
+    /// Where `on_removal` is called, for listeners that take their time: is given, off every lock, a function
+    /// to call once, soon, from any thread, also after the cache was destroyed. For instance
+    /// `[e](std::function<void()> tell) { asio::post(e, std::move(tell)); }`. When it throws, the thread that
+    /// removed calls the listener after all; of what it drops nobody is told. Null: that thread always does.
+    std::function<void(std::function<void()>)> executor{};
 
     /// Whose time entries live by; must outlive the cache. Null: `clock::coarse()`, at most one tick late.
     const levee::clock* clock = nullptr;

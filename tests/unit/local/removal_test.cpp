@@ -1,8 +1,12 @@
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "levee/local/local_cache.hpp"
@@ -143,6 +147,86 @@ TEST(local_cache_removal, a_value_in_use_outlives_its_removal) {
         }
     });
     EXPECT_EQ(sum, 7000);
+}
+
+/// Keeps what it is given until it is asked.
+struct late_executor {
+    std::vector<std::function<void()>> given{};
+
+    [[nodiscard]] auto take() {
+        return [this](std::function<void()> one) { given.push_back(std::move(one)); };
+    }
+    void run() {
+        for (const auto& one : std::exchange(given, {})) {
+            one();
+        }
+    }
+};
+
+template <class V>
+class local_cache_removal_elsewhere : public testing::Test {};
+using in_slot_and_behind_pointer = testing::Types<int, std::string>;
+TYPED_TEST_SUITE(local_cache_removal_elsewhere, in_slot_and_behind_pointer);
+
+template <class V>
+V value_of(int number) {
+    if constexpr (std::is_same_v<V, int>) {
+        return number;
+    } else {
+        return std::string(100, 'x') + std::to_string(number);
+    }
+}
+
+TYPED_TEST(local_cache_removal_elsewhere, is_told_when_the_executor_gets_to_it_also_after_the_cache) {
+    using log = test::removal_log<int, TypeParam>;
+    log told;
+    late_executor later;
+    {
+        local_cache<int, TypeParam> cache(
+            {.max_entries = 2, .on_removal = told.listener(), .executor = later.take()});
+        cache.put(1, value_of<TypeParam>(10));
+        EXPECT_TRUE(later.given.empty());
+        cache.put(1, value_of<TypeParam>(11));
+        cache.invalidate(1);
+        EXPECT_EQ(told.take().size(), 0U);
+        later.run();
+        using told_of = typename log::record;
+        EXPECT_EQ(told.take(),
+                  std::vector<told_of>({{1, value_of<TypeParam>(10), removal_cause::replaced},
+                                        {1, value_of<TypeParam>(11), removal_cause::invalidated}}));
+        for (int i = 0; i < 10; ++i) {
+            cache.put(i, value_of<TypeParam>(i));
+        }
+    }
+    EXPECT_EQ(told.take().size(), 0U);
+    later.run();
+    EXPECT_EQ(told.take().size(), 8U);
+}
+
+TYPED_TEST(local_cache_removal_elsewhere, is_told_here_once_when_the_executor_throws) {
+    test::removal_log<int, TypeParam> told;
+    std::vector<std::function<void()>> kept;
+    local_cache<int, TypeParam> cache(
+        {.max_entries = 2, .on_removal = told.listener(), .executor = [&](std::function<void()> one) {
+             kept.push_back(std::move(one));
+             throw std::runtime_error("closed");
+         }});
+    cache.put(1, value_of<TypeParam>(10));
+    cache.invalidate(1);
+    EXPECT_EQ(told.take().size(), 1U);
+    ASSERT_EQ(kept.size(), 1U);
+    kept.front()();
+    EXPECT_EQ(told.take().size(), 0U);
+}
+
+TYPED_TEST(local_cache_removal_elsewhere, is_let_go_of_when_the_executor_drops_it) {
+    test::removal_log<int, TypeParam> told;
+    local_cache<int, TypeParam> cache(
+        {.max_entries = 2, .on_removal = told.listener(), .executor = [](const std::function<void()>&) {}});
+    for (int i = 0; i < 100; ++i) {
+        cache.put(i, value_of<TypeParam>(i));
+    }
+    EXPECT_EQ(told.take().size(), 0U);
 }
 
 }  // namespace

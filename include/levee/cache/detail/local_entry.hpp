@@ -58,6 +58,7 @@ local_cache_options<K, entry<V>> entry_cache_options(const local_cache_options<K
     options.max_weight = user.max_weight;
     options.time_to_live = user.time_to_live;
     options.time_to_idle = user.time_to_idle;
+    options.executor = user.executor;
     options.clock = user.clock;
     options.shards = user.shards;
     if (user.weigher) {

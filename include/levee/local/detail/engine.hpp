@@ -149,7 +149,7 @@ private:
     [[nodiscard]] std::int64_t now_if_anything_ends() const noexcept {
         return anything_ends_.load(std::memory_order_relaxed) ? now() : 0;
     }
-    [[nodiscard]] gone_list gone() const noexcept { return {options_.on_removal, listener_failures_}; }
+    [[nodiscard]] gone_list gone() const noexcept { return gone_list(desk_); }
     [[nodiscard]] shard_type& shard_of(std::uint64_t hash) const noexcept {
         return *shards_[shard_number(hash)];
     }
@@ -259,6 +259,7 @@ private:
     }
 
     const options_type options_;
+    const std::shared_ptr<removal_desk<K, V>> desk_;
     [[no_unique_address]] const Hash hash_;
     [[no_unique_address]] const Eq equal_;
     const levee::clock* const clock_;
@@ -275,7 +276,6 @@ private:
     // entry as one that does not end, as if the call had come before its time.
     std::atomic<bool> anything_ends_;
     alignas(64) budget budget_;  // written often
-    mutable std::atomic<std::uint64_t> listener_failures_{0};
 };
 
 }  // namespace levee::local_detail

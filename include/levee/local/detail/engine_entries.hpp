@@ -11,6 +11,7 @@ namespace levee::local_detail {
 template <class K, class V, class Hash, class Eq>
 engine<K, V, Hash, Eq>::engine(options_type options, Hash hash, Eq equal)
     : options_(std::move(options)),
+      desk_(std::make_shared<removal_desk<K, V>>(options_.on_removal, options_.executor)),
       hash_(std::move(hash)),
       equal_(std::move(equal)),
       clock_(options_.clock != nullptr ? options_.clock : &clock::coarse()),
@@ -271,7 +272,7 @@ cache_stats engine<K, V, Hash, Eq>::stats() const {
     };
     add(looked_up_without_cell_);
     looked_up_.for_each(add);
-    sum.listener_failures = listener_failures_.load(std::memory_order_relaxed);
+    sum.listener_failures = desk_->failures.load(std::memory_order_relaxed);
     return sum;
 }
 

@@ -46,6 +46,12 @@ struct node_base {
     removal_cause cause{};
 
     static constexpr std::uint32_t orphaned = std::uint32_t{1} << 31;
+
+    /// Everybody but those who hold it is done with it. True: nobody holds it, the caller frees it.
+    [[nodiscard]] bool let_go() noexcept {
+        return holds.load(std::memory_order_acquire) == 0 ||
+               holds.fetch_or(orphaned, std::memory_order_acq_rel) == 0;
+    }
 };
 
 /// A key and its value: immutable once published, freed when no reader can see it.

@@ -79,7 +79,10 @@ public:
             }
             for (node_base* chain : {retired_open(), retired_sealed()}) {
                 while (chain != nullptr) {
-                    delete static_cast<node<K, V>*>(std::exchange(chain, chain->next_retired));
+                    node_base* const gone = std::exchange(chain, chain->next_retired);
+                    if (gone->let_go()) {  // an executor may still have to tell of it
+                        delete static_cast<node<K, V>*>(gone);
+                    }
                 }
             }
         }
