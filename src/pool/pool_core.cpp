@@ -121,7 +121,7 @@ std::uint32_t pool_core::acquire(const request& wanted) {
         }
         std::rethrow_exception(first.error);
     }
-    if (!waiter.wait_until(wanted.deadline)) {
+    if (!waiter.wait_until(in_real_time(wanted.deadline))) {
         // Of this and a hand-over one is first; if that was, it is about to let this waiter go.
         step(*this, [&](time_point now) { state_.leave(now, waiter.id_, true, actions_); });
     }
@@ -130,6 +130,12 @@ std::uint32_t pool_core::acquire(const request& wanted) {
         std::rethrow_exception(outcome.error);
     }
     return *outcome.slot;
+}
+
+/// When a thread that waits gives up. Threads wait in real time, whatever the scheduler's time does.
+time_point pool_core::in_real_time(time_point deadline) const noexcept {
+    const time_point here = now();
+    return after(clock::precise().now(), deadline > here ? deadline - here : duration::zero());
 }
 
 void pool_core::put_back_unfit(std::uint32_t slot) {
@@ -192,7 +198,7 @@ bool pool_core::wait_drained(time_point deadline) {
     }
     // Not for the timer: the deadline is kept here.
     wait_drained((time_point::max)(), waiter);
-    if (!waiter.wait_until(deadline)) {
+    if (!waiter.wait_until(in_real_time(deadline))) {
         cancel_drain_wait(waiter, nullptr);
     }
     return waiter.take().is_drained;

@@ -160,10 +160,6 @@ time_point pool_core::acquire_deadline() const noexcept {
     return after(options_.connection.scheduler->now(), options_.pool.acquire_timeout);
 }
 
-time_point pool_core::blocking_acquire_deadline() const noexcept {
-    return after(clock::precise().now(), options_.pool.acquire_timeout);
-}
-
 pool_core::lease pool_core::acquire(time_point until, holder_label label, reset_policy policy) {
     for (;;) {
         pooled<connection> held = connections_.acquire(until, label);
@@ -214,7 +210,7 @@ void pool_core::look_at(const session_facts& condemned) noexcept {
 
 result pool_core::ask(statement what) {
     const time_point until = blocking_deadline(what.timeout, options_.connection.statement_timeout);
-    const time_point acquired_until = (std::min)(until, blocking_acquire_deadline());
+    const time_point acquired_until = (std::min)(deadline(what.timeout), acquire_deadline());
     const lease held = acquire(acquired_until, "a statement", options_.reset_on_return);
     return detail::ask(*held->session(), std::move(what), until);
 }

@@ -78,8 +78,9 @@ public:
     /// Takes an idle connection, or waits for one: until `acquire_timeout`, or as long as said. A deadline is
     /// on the scheduler's time line. `label`: see `holder_label`; the place of the call if left out.
     ///
-    /// Blocks: until then, holding no lock; not if one is at hand. Errors: pool_error, see there;
-    /// errc::would_deadlock if it would have to wait on a thread that runs the pool's executor.
+    /// Blocks: for as long as it is until then, in real time (also where the scheduler's stands still),
+    /// holding no lock; not if one is at hand. Errors: pool_error, see there; errc::would_deadlock if it
+    /// would have to wait on a thread that runs the pool's executor.
     pooled<C> acquire(holder_label label = std::source_location::current()) {
         return acquire(core_->options().acquire_timeout, label);
     }

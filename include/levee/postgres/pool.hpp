@@ -125,7 +125,7 @@ public:
     /// cleaned up.
     template <class F>
     auto with_connection(F&& f, holder_label label = std::source_location::current()) {
-        const auto held = core_->acquire(core_->blocking_acquire_deadline(), label,
+        const auto held = core_->acquire(core_->acquire_deadline(), label,
                                          core_->options().reset_after_with_connection);
         return std::invoke(f, *held);
     }

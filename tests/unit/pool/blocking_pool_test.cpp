@@ -20,6 +20,7 @@
 
 #include "levee/async/runtime.hpp"
 #include "levee/pool/connection_pool.hpp"
+#include "support/standing_time.hpp"
 
 namespace levee {
 namespace {
@@ -87,6 +88,23 @@ TEST_F(a_blocking_pool, does_not_wait_at_all_when_told_so) {
     open({.max_size = 1});
     const auto held = pool->acquire();
     EXPECT_EQ(reason_of([&] { static_cast<void>(pool->acquire(0s)); }), pool_failure::exhausted);
+}
+
+// The scheduler's time was long ago, and stands still.
+TEST_F(a_blocking_pool, waits_in_real_time_whatever_the_schedulers_time_does) {
+    const auto standing = std::make_shared<tests::standing_time>(threads.get_executor());
+    open({.max_size = 1, .scheduler = standing});
+    auto held = pool->acquire();
+    EXPECT_EQ(reason_of([&] { static_cast<void>(pool->acquire(2ms)); }), pool_failure::exhausted);
+    EXPECT_EQ(reason_of([&] { static_cast<void>(pool->acquire(standing->now() + 2ms)); }),
+              pool_failure::exhausted);
+    auto patient = std::async(std::launch::async, [&] { return static_cast<bool>(pool->acquire(1h)); });
+    while (pool->stats().waiting == 0 && patient.wait_for(0s) != std::future_status::ready) {
+        std::this_thread::yield();
+    }
+    held = {};
+    EXPECT_TRUE(patient.get());
+    EXPECT_TRUE(pool->drain(1h));
 }
 
 // G7, P1

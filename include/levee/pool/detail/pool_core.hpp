@@ -127,6 +127,7 @@ public:
 private:
     struct deed;
     class step;
+    [[nodiscard]] time_point in_real_time(time_point deadline) const noexcept;
     struct drain_waiter {
         pool_waiter* waiter = nullptr;
         time_point deadline{};

@@ -61,8 +61,6 @@ public:
 
     [[nodiscard]] time_point deadline(duration timeout) const noexcept;
     [[nodiscard]] time_point acquire_deadline() const noexcept;
-    /// The same for a thread that blocks.
-    [[nodiscard]] time_point blocking_acquire_deadline() const noexcept;
     [[nodiscard]] connection_pool<connection>& connections() noexcept { return connections_; }
     [[nodiscard]] const pool_options& options() const noexcept { return options_; }
     void close() noexcept;
