@@ -17,6 +17,7 @@
 #include "levee/cache/deferred_invalidations.hpp"
 #include "levee/cache/detail/async_call.hpp"
 #include "levee/cache/detail/bulk_call.hpp"
+#include "levee/cache/detail/bulk_operations.hpp"
 #include "levee/cache/detail/cache_writes.hpp"
 #include "levee/cache/detail/load.hpp"
 #include "levee/cache/load_context.hpp"
