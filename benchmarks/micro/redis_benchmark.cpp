@@ -5,7 +5,6 @@
 
 #include <benchmark/benchmark.h>
 #include <hiredis/hiredis.h>
-#include <sys/resource.h>
 
 #include <atomic>
 #include <barrier>
@@ -23,6 +22,7 @@
 #include <vector>
 
 #include "../../tests/support/redis_server.hpp"
+#include "cpu_meter.hpp"
 #include "levee/async/runtime.hpp"
 #include "levee/core/random.hpp"
 
@@ -30,6 +30,7 @@ namespace {
 
 namespace asio = boost::asio;
 using namespace std::chrono_literals;
+using levee::bench::cpu_meter;
 
 constexpr std::size_t keys = 10'000;
 constexpr std::size_t value_bytes = 100;
@@ -78,28 +79,6 @@ world& here() {
     static world one;
     return one;
 }
-
-/// Counts what the process spends between construction and `report`.
-class cpu_meter {
-public:
-    void report(benchmark::State& state, std::uint64_t commands) const {
-        state.SetItemsProcessed(static_cast<std::int64_t>(commands));
-        if (commands > 0) {
-            state.counters["client_cpu_us"] = (spent() - before_) * 1e6 / static_cast<double>(commands);
-        }
-    }
-
-private:
-    static double spent() {
-        rusage used{};
-        ::getrusage(RUSAGE_SELF, &used);
-        const auto seconds = [](const timeval& time) {
-            return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
-        };
-        return seconds(used.ru_utime) + seconds(used.ru_stime);
-    }
-    double before_ = spent();
-};
 
 void one_caller_levee(benchmark::State& state) {
     levee::redis::client db(here().options(state.range(0) == 1));

@@ -6,9 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "levee/async/runtime.hpp"
 #include "levee/postgres/pool.hpp"
-#include "support/postgres_server.hpp"
+#include "support/postgres_fixture.hpp"
 #include "support/tcp_proxy.hpp"
 
 namespace levee::postgres {
@@ -33,14 +32,8 @@ std::error_code ends(F&& f, std::string* said = nullptr) {
     return code;
 }
 
-class postgres_faults : public testing::Test {
+class postgres_faults : public tests::postgres_fixture {
 protected:
-    void SetUp() override {
-        if (!tests::postgres_server::is_installed()) {
-            GTEST_SKIP() << tests::postgres_server::why_skipped;
-        }
-    }
-
     [[nodiscard]] pool_options options(const std::string& uri) {
         return {.connection = {.uri = uri,
                                .executor = rt_.get_executor(),
@@ -75,8 +68,6 @@ protected:
             },
             20s);
     }
-
-    runtime rt_{2};
 };
 
 TEST_F(postgres_faults, killed_and_started_again) {

@@ -19,7 +19,7 @@
 #include "levee/redis/backplane.hpp"
 #include "levee/redis/store.hpp"
 #include "support/polling.hpp"
-#include "support/redis_server.hpp"
+#include "support/redis_fixture.hpp"
 #include "support/tcp_proxy.hpp"
 
 namespace levee::redis {
@@ -28,7 +28,6 @@ namespace {
 using namespace std::chrono_literals;
 using tests::comes_true;
 using tests::proxy_mode;
-using tests::redis_server;
 using tests::tcp_proxy;
 using text_cache = cache<std::string, std::string>;
 
@@ -69,20 +68,18 @@ struct node {
     std::unique_ptr<text_cache> made{};
 };
 
-class redis_cache : public ::testing::Test {
+class redis_cache : public tests::redis_fixture {
 protected:
     void SetUp() override {
-        if (!redis_server::is_installed()) {
-            GTEST_SKIP() << "no redis-server";
+        redis_fixture::SetUp();
+        if (!IsSkipped()) {
+            root_ = connect();
         }
-        server_ = std::make_unique<redis_server>();
-        root_ = std::make_unique<client>(client_options{
-            .port = server_->port(), .executor = threads_.get_executor(), .command_timeout = 20s});
     }
 
     // A node that is patient: for what is not about time-outs.
-    [[nodiscard]] std::unique_ptr<node> make(duration timeout = 20s, entry_options defaults = {}) const {
-        return std::make_unique<node>(server_->port(), remote_options{.timeout = timeout},
+    [[nodiscard]] std::unique_ptr<node> make(duration timeout = 20s, entry_options defaults = {}) {
+        return std::make_unique<node>(server().port(), remote_options{.timeout = timeout},
                                       std::move(defaults));
     }
 
@@ -94,9 +91,7 @@ protected:
         return at == std::string::npos ? 0 : std::stoi(all.substr(at + field.size()));
     }
 
-    runtime threads_{1, 1};
-    std::unique_ptr<redis_server> server_;
-    std::unique_ptr<client> root_;
+    std::shared_ptr<client> root_;
 };
 
 const auto loads = [](std::string value) {
@@ -200,10 +195,10 @@ TEST_F(redis_cache, l1_lives_no_longer_than_what_is_left_in_the_store) {
 
 // M7: no exception; the breaker opens, and closes when the server answers again.
 TEST_F(redis_cache, a_store_that_is_stopped_costs_a_load_and_no_request) {
-    const auto a = std::make_unique<node>(server_->port(),
+    const auto a = std::make_unique<node>(server().port(),
                                           remote_options{.timeout = 50ms, .breaker = {.open_for = 200ms}});
     EXPECT_EQ(a->made->get_or_load("k", loads("1")), "1");
-    server_->pause();
+    server().pause();
     for (int i = 0; i < 10; ++i) {
         const std::string key = "k" + std::to_string(i);
         EXPECT_EQ(a->made->get_or_load(key, loads("loaded")), "loaded");
@@ -213,7 +208,7 @@ TEST_F(redis_cache, a_store_that_is_stopped_costs_a_load_and_no_request) {
     EXPECT_GE(a->made->stats().unleased_loads, 10U);
     EXPECT_EQ(a->made->invalidate("k"), reach::queued);
     EXPECT_FALSE(a->made->try_get("k"));
-    server_->resume();
+    server().resume();
     EXPECT_TRUE(comes_true([&] { return a->made->stats().queued == 0; }));
     EXPECT_TRUE(comes_true([&] { return a->made->stats().breaker == circuit_state::closed; }));
     EXPECT_EQ(a->made->get_or_load("k", loads("2")), "2") << "the removal has reached the store";
@@ -305,7 +300,7 @@ TEST_F(redis_cache, a_server_that_lost_its_data_makes_nothing_valid_that_was_not
 TEST_F(redis_cache, a_server_that_comes_and_goes_under_load_fails_no_request) {
     constexpr int keys = 200, max_loads = 4;
     const auto a = std::make_unique<node>(
-        server_->port(),
+        server().port(),
         remote_options{.timeout = 50ms, .breaker = {.open_for = 100ms}, .max_concurrent_loads = max_loads},
         entry_options{.ttl = 100ms});
     std::atomic<int> asked = 0, failed = 0, loaded = 0;
@@ -382,14 +377,14 @@ TEST_F(redis_cache, a_server_that_comes_and_goes_under_load_fails_no_request) {
             is_away = false;
         };
         run("with Redis", shares_again());
-        server_->kill();
+        server().kill();
         be_without_redis("Redis killed");
-        server_->start();
+        server().start();
         run("breaker closes", breaker_is(circuit_state::closed));
         run("started again", shares_again());
-        server_->pause();
+        server().pause();
         be_without_redis("Redis stopped");
-        server_->resume();
+        server().resume();
         run("breaker closes", breaker_is(circuit_state::closed));
         run("continued", shares_again());
         is_over = true;

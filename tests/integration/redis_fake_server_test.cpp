@@ -20,8 +20,9 @@
 
 #include "levee/async/runtime.hpp"
 #include "levee/redis/subscriber.hpp"
+#include "support/code_of.hpp"
 #include "support/fake_redis.hpp"
-#include "support/redis_server.hpp"
+#include "support/free_port.hpp"
 #include "support/standing_time.hpp"
 
 namespace levee::redis {
@@ -29,22 +30,12 @@ namespace {
 
 namespace asio = boost::asio;
 using namespace std::chrono_literals;
+using tests::error_of;
 using tests::fake_redis;
 using tests::fake_session;
 
 std::string bulk(const std::string& text) {
     return '$' + std::to_string(text.size()) + "\r\n" + text + "\r\n";
-}
-
-/// What a call threw.
-template <class Call>
-std::optional<error> error_of(const Call& call) {
-    try {
-        static_cast<void>(call());
-    } catch (const error& e) {
-        return e;
-    }
-    return std::nullopt;
 }
 
 struct setup {
@@ -103,7 +94,7 @@ TEST(redis_client, tells_that_a_command_may_have_been_executed_when_its_reply_is
                 }
             });
             setup s(server.port(), {.command_timeout = 10s});
-            const auto failed = error_of([&] { return s.db.execute("LPUSH", "a", "b"); });
+            const auto failed = error_of<error>([&] { return s.db.execute("LPUSH", "a", "b"); });
             ASSERT_TRUE(failed) << "cut at " << cut;
             EXPECT_EQ(failed->code(), errc::connection_lost) << failed->what();
             EXPECT_TRUE(failed->may_have_been_executed());
@@ -141,7 +132,7 @@ TEST(redis_client, closes_the_connection_on_malformed_replies) {
             }
         });
         setup s(server.port(), {.command_timeout = 10s});
-        const auto failed = error_of([&] { return s.db.execute("INCR", "a"); });
+        const auto failed = error_of<error>([&] { return s.db.execute("INCR", "a"); });
         ASSERT_TRUE(failed) << answer;
         EXPECT_EQ(failed->code(), errc::connection_lost);
         EXPECT_NE(std::string(failed->what()).find("not the Redis protocol"), std::string::npos)
@@ -158,7 +149,7 @@ TEST(redis_client, closes_the_connection_on_an_answer_to_no_question) {
         }
     });
     setup s(server.port(), {.command_timeout = 10s});
-    static_cast<void>(error_of([&] { return s.db.execute("INCR", "a"); }));
+    static_cast<void>(error_of<error>([&] { return s.db.execute("INCR", "a"); }));
     EXPECT_EQ(s.db.execute("INCR", "a").text(), "fine");
 }
 
@@ -170,7 +161,7 @@ TEST(redis_client, refuses_replies_beyond_its_limits) {
         }
     });
     setup s(server.port(), {.command_timeout = 10s, .max_reply_bytes = 1'000'000});
-    const auto failed = error_of([&] { return s.db.execute("INCR", "a"); });
+    const auto failed = error_of<error>([&] { return s.db.execute("INCR", "a"); });
     ASSERT_TRUE(failed);
     EXPECT_NE(std::string(failed->what()).find("1000000 bytes"), std::string::npos) << failed->what();
 }
@@ -178,8 +169,9 @@ TEST(redis_client, refuses_replies_beyond_its_limits) {
 TEST(redis_client, ends_by_its_deadline_at_a_server_that_says_nothing) {
     fake_redis server([&](fake_session& peer) { peer.wait_for_the_end(); });
     setup s(server.port(), {.command_timeout = 30ms});
-    for (const auto& failed : {error_of([&] { return s.db.get("a"); }),
-                               error_of([&] { return s.db.async_get("a", asio::use_future).get(); })}) {
+    for (const auto& failed : {error_of<error>([&] { return s.db.get("a"); }), error_of<error>([&] {
+                                   return s.db.async_get("a", asio::use_future).get();
+                               })}) {
         ASSERT_TRUE(failed);
         EXPECT_EQ(failed->code(), levee::errc::timeout);
         EXPECT_FALSE(failed->may_have_been_executed()) << "the greeting was not answered: nothing was sent";
@@ -188,8 +180,9 @@ TEST(redis_client, ends_by_its_deadline_at_a_server_that_says_nothing) {
 
 TEST(redis_client, ends_by_its_deadline_where_nobody_listens) {
     setup s(tests::free_port(), {.command_timeout = 30ms});
-    for (const auto& failed : {error_of([&] { return s.db.get("a"); }),
-                               error_of([&] { return s.db.async_get("a", asio::use_future).get(); })}) {
+    for (const auto& failed : {error_of<error>([&] { return s.db.get("a"); }), error_of<error>([&] {
+                                   return s.db.async_get("a", asio::use_future).get();
+                               })}) {
         ASSERT_TRUE(failed);
         EXPECT_EQ(failed->code(), levee::errc::timeout);
         EXPECT_NE(std::string(failed->what()).find("refused"), std::string::npos) << failed->what();
@@ -198,7 +191,7 @@ TEST(redis_client, ends_by_its_deadline_where_nobody_listens) {
 
 TEST(redis_client, fails_at_once_where_nobody_listens_if_so_chosen) {
     setup s(tests::free_port(), {.command_timeout = 60s, .while_disconnected = when_disconnected::fail});
-    const auto failed = error_of([&] { return s.db.get("a"); });
+    const auto failed = error_of<error>([&] { return s.db.get("a"); });
     ASSERT_TRUE(failed);
     EXPECT_EQ(failed->code(), errc::not_connected) << failed->what();
 }
@@ -218,7 +211,7 @@ TEST(redis_client, drops_late_replies) {
     });
     {
         setup s(server.port(), {.command_timeout = 10s});
-        const auto failed = error_of([&] { return s.db.execute(command("GET", "a").timeout(20ms)); });
+        const auto failed = error_of<error>([&] { return s.db.execute(command("GET", "a").timeout(20ms)); });
         ASSERT_TRUE(failed);
         EXPECT_EQ(failed->code(), levee::errc::timeout);
         EXPECT_TRUE(failed->may_have_been_executed());
@@ -255,7 +248,7 @@ TEST(redis_client, cancels_what_was_sent_and_drops_its_reply) {
                [&] { s.db.async_get("a", asio::bind_cancellation_slot(stop.slot(), handler)); });
     is_sent.get_future().wait();
     asio::post(s.rt.get_executor(), [&] { stop.emit(asio::cancellation_type::terminal); });
-    const auto failed = error_of([&] {
+    const auto failed = error_of<error>([&] {
         std::rethrow_exception(ended.get_future().get());
         return 0;
     });
@@ -277,7 +270,7 @@ TEST(redis_client, makes_a_silent_connection_anew) {
         }
     });
     setup s(server.port(), {.command_timeout = 10s, .silence_timeout = 10ms});
-    const auto failed = error_of([&] { return s.db.execute(command("GET", "a").timeout(30ms)); });
+    const auto failed = error_of<error>([&] { return s.db.execute(command("GET", "a").timeout(30ms)); });
     ASSERT_TRUE(failed);
     EXPECT_EQ(s.db.get("a"), "alive");
     EXPECT_EQ(s.db.stats().disconnects, 1U);
@@ -291,7 +284,7 @@ TEST(redis_client, never_shows_the_password_even_if_the_server_repeats_it) {
         }
     });
     setup s(server.port(), {.password = "s3cret", .command_timeout = 100ms});
-    const auto failed = error_of([&] { return s.db.get("a"); });
+    const auto failed = error_of<error>([&] { return s.db.get("a"); });
     ASSERT_TRUE(failed);
     EXPECT_EQ(std::string(failed->what()).find("s3cret"), std::string::npos) << failed->what();
     EXPECT_NE(std::string(failed->what()).find("***"), std::string::npos) << failed->what();
@@ -323,7 +316,7 @@ TEST(redis_client, ends_what_waits_when_it_is_destroyed) {
             asio::post(elsewhere, [&ended] { ended.get_future().wait(); });
         }
         ended.set_value();  // so that the completion comes after the client and its runtime
-        const auto failed = error_of([&] {
+        const auto failed = error_of<error>([&] {
             std::rethrow_exception(waits.get_future().get());
             return 0;
         });
@@ -369,7 +362,7 @@ TEST(redis_client, refuses_to_block_its_own_executor) {
     setup s(tests::free_port());
     std::promise<std::error_code> code;
     asio::post(s.rt.get_executor(), [&] {
-        const auto failed = error_of([&] { return s.db.get("a"); });
+        const auto failed = error_of<error>([&] { return s.db.get("a"); });
         code.set_value(failed ? failed->code() : std::error_code());
     });
     EXPECT_EQ(code.get_future().get(), levee::errc::would_deadlock);

@@ -1,8 +1,5 @@
 // The Redis client against a real server, which is killed, stopped, restarted, filled and made a replica.
 #include <gtest/gtest.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -17,39 +14,20 @@
 
 #include "levee/async/runtime.hpp"
 #include "levee/redis/subscriber.hpp"
-#include "support/redis_server.hpp"
+#include "support/code_of.hpp"
+#include "support/free_port.hpp"
+#include "support/redis_fixture.hpp"
 
 namespace levee::redis {
 namespace {
 
 namespace asio = boost::asio;
 using namespace std::chrono_literals;
+using tests::error_of;
 using tests::redis_server;
 
-template <class Call>
-std::optional<error> error_of(const Call& call) {
-    try {
-        static_cast<void>(call());
-    } catch (const error& e) {
-        return e;
-    }
-    return std::nullopt;
-}
-
-class redis_real_server : public ::testing::Test {
+class redis_real_server : public tests::redis_fixture {
 protected:
-    void SetUp() override {
-        if (!redis_server::is_installed()) {
-            GTEST_SKIP() << "no redis-server";
-        }
-    }
-
-    redis_server& server(std::vector<std::string> arguments = {}) {
-        if (server_ == nullptr) {
-            server_ = std::make_unique<redis_server>(std::move(arguments));
-        }
-        return *server_;
-    }
     client& db(client_options options = {}) {
         if (db_ == nullptr) {
             options.port = server().port();
@@ -66,8 +44,7 @@ protected:
         return asio::co_spawn(rt_.get_executor(), std::move(work), asio::use_future).get();
     }
 
-    runtime rt_{2, 1};
-    std::unique_ptr<redis_server> server_;
+private:
     std::unique_ptr<client> db_;
 };
 
@@ -92,7 +69,7 @@ TEST_F(redis_real_server, typed_calls_do_what_they_say) {
     EXPECT_EQ(c.get_fields("h"), (std::vector<std::pair<std::string, std::string>>{{"f", "v"}}));
     EXPECT_TRUE(c.erase("b"));
     EXPECT_EQ(c.erase_many(std::vector{"a", "b", "h"}), 2U);
-    EXPECT_EQ(error_of([&] {
+    EXPECT_EQ(error_of<error>([&] {
                   return c.execute("SADD", "s", "x").integer() + c.execute("INCR", "s").integer();
               })->code(),
               errc::wrong_type);
@@ -138,7 +115,7 @@ TEST_F(redis_real_server, a_transaction_is_executed_as_one_or_not_at_all) {
     EXPECT_FALSE(tx.commit());
     EXPECT_EQ(c.get("n"), "7");
     tx.add("SET", "n", 9).add("NO_SUCH_COMMAND");
-    EXPECT_TRUE(error_of([&] { return tx.commit(); }));
+    EXPECT_TRUE(error_of<error>([&] { return tx.commit(); }));
     EXPECT_EQ(c.get("n"), "7");
 }
 
@@ -148,7 +125,7 @@ TEST_F(redis_real_server, a_transaction_whose_watch_was_lost_is_not_executed) {
     tx.watch("n");
     c.execute("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
     tx.add("SET", "n", 1);
-    const auto failed = error_of([&] { return tx.commit(); });
+    const auto failed = error_of<error>([&] { return tx.commit(); });
     ASSERT_TRUE(failed);
     EXPECT_EQ(failed->code(), errc::connection_lost);
     EXPECT_FALSE(c.exists("n"));
@@ -186,7 +163,7 @@ TEST_F(redis_real_server, scripts_are_known_again_after_a_restart) {
     EXPECT_EQ(c.run(add, none, std::vector{"3", "4"}).integer(), 7);
     c.execute("SCRIPT", "FLUSH");
     EXPECT_EQ(c.async_run(add, none, std::vector{"5", "6"}, asio::use_future).get().integer(), 11);
-    EXPECT_EQ(error_of([&] { return c.run(script("return nonsense("), none, none); })->code(),
+    EXPECT_EQ(error_of<error>([&] { return c.run(script("return nonsense("), none, none); })->code(),
               errc::server_error);
 }
 
@@ -224,10 +201,10 @@ TEST_F(redis_real_server, a_stopped_server_costs_no_more_than_the_deadline_and_n
     c.set("b", "B");
     server().pause();
     for (int i = 0; i < 3; ++i) {
-        EXPECT_EQ(error_of([&] { return c.execute(command("GET", "a").timeout(20ms)); })->code(),
+        EXPECT_EQ(error_of<error>([&] { return c.execute(command("GET", "a").timeout(20ms)); })->code(),
                   levee::errc::timeout);
         auto future = c.async_execute(command("GET", "a").timeout(20ms), asio::use_future);
-        EXPECT_EQ(error_of([&] { return future.get(); })->code(), levee::errc::timeout);
+        EXPECT_EQ(error_of<error>([&] { return future.get(); })->code(), levee::errc::timeout);
     }
     server().resume();
     EXPECT_EQ(c.get("b"), "B");
@@ -287,7 +264,7 @@ TEST_F(redis_real_server, subscriptions_are_renewed_and_gaps_told) {
     }
     ASSERT_TRUE(listens.wait_subscribed(20s));
     // The client's own connection may have rested for so short a time that it is not looked at before use.
-    const auto lost = error_of([&] { EXPECT_EQ(c.publish("news", "3"), 1); });
+    const auto lost = error_of<error>([&] { EXPECT_EQ(c.publish("news", "3"), 1); });
     if (lost) {
         EXPECT_EQ(lost->code(), errc::connection_lost);
         EXPECT_EQ(c.publish("news", "3"), 1);
@@ -303,12 +280,12 @@ TEST_F(redis_real_server, a_full_server_and_a_replica_are_told_from_failures) {
     const std::string value(10'000, 'v');
     std::optional<error> failed;
     for (int i = 0; i < 1000 && !failed; ++i) {
-        failed = error_of([&] { return c.set("k" + std::to_string(i), value); });
+        failed = error_of<error>([&] { return c.set("k" + std::to_string(i), value); });
     }
     ASSERT_TRUE(failed);
     EXPECT_EQ(failed->code(), errc::out_of_memory);
     c.execute("REPLICAOF", "127.0.0.1", tests::free_port());
-    EXPECT_EQ(error_of([&] { return c.set("a", 1); })->code(), errc::read_only);
+    EXPECT_EQ(error_of<error>([&] { return c.set("a", 1); })->code(), errc::read_only);
     EXPECT_EQ(c.get("k0"), value);
 }
 
@@ -332,127 +309,6 @@ TEST_F(redis_real_server, big_values_travel_both_ways_while_small_ones_pass) {
     EXPECT_EQ(c.get("big"), big);
     EXPECT_EQ(c.async_get("big", asio::use_future).get(), big);
     EXPECT_TRUE(c.set("big2", big));
-}
-
-// ---- Passwords and TLS
-
-struct openssl_deleter {
-    void operator()(EVP_PKEY* key) const noexcept { EVP_PKEY_free(key); }
-    void operator()(X509* certificate) const noexcept { X509_free(certificate); }
-    void operator()(X509_EXTENSION* extension) const noexcept { X509_EXTENSION_free(extension); }
-    void operator()(std::FILE* file) const noexcept { std::fclose(file); }
-};
-
-/// A certificate for `name` ("IP:127.0.0.1"), signed by itself, and its key, as PEM files.
-void write_certificate(const std::string& name, const std::string& certificate_file,
-                       const std::string& key_file) {
-    const std::unique_ptr<EVP_PKEY, openssl_deleter> key(EVP_EC_gen("P-256"));
-    const std::unique_ptr<X509, openssl_deleter> made(X509_new());
-    X509_set_version(made.get(), 2);
-    ASN1_INTEGER_set(X509_get_serialNumber(made.get()), 1);
-    X509_gmtime_adj(X509_getm_notBefore(made.get()), -3600);
-    X509_gmtime_adj(X509_getm_notAfter(made.get()), 3600);
-    X509_set_pubkey(made.get(), key.get());
-    const std::unique_ptr<X509_EXTENSION, openssl_deleter> names(
-        X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, name.c_str()));
-    X509_add_ext(made.get(), names.get(), -1);
-    X509_sign(made.get(), key.get(), EVP_sha256());
-    const std::unique_ptr<std::FILE, openssl_deleter> out(std::fopen(certificate_file.c_str(), "w"));
-    PEM_write_X509(out.get(), made.get());
-    const std::unique_ptr<std::FILE, openssl_deleter> key_out(std::fopen(key_file.c_str(), "w"));
-    PEM_write_PrivateKey(key_out.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr);
-}
-
-class redis_secure_server : public redis_real_server {
-protected:
-    void SetUp() override {
-        redis_real_server::SetUp();
-        if (IsSkipped()) {
-            return;
-        }
-        secure_port_ = tests::free_port();
-        std::string folder = (std::filesystem::temp_directory_path() / "levee_redis_tls_XXXXXX").string();
-        ASSERT_NE(::mkdtemp(folder.data()), nullptr);
-        folder_ = folder;
-        write_certificate("IP:127.0.0.1", certificate(), folder_ + "/key.pem");
-        write_certificate("DNS:elsewhere.example", folder_ + "/other.pem", folder_ + "/other_key.pem");
-        server({"--tls-port", std::to_string(secure_port_), "--tls-cert-file", certificate(),
-                "--tls-key-file", folder_ + "/key.pem", "--tls-auth-clients", "no", "--tls-ca-cert-file",
-                certificate(), "--user", "somebody", "on", ">s3cret", "~*", "&*", "+@all", "--requirepass",
-                "general"});
-    }
-    void TearDown() override { std::filesystem::remove_all(folder_); }
-
-    [[nodiscard]] std::string certificate() const { return folder_ + "/certificate.pem"; }
-    [[nodiscard]] client_options options() {
-        return {.port = secure_port_,
-                .executor = rt_.get_executor(),
-                .user = "somebody",
-                .password = "s3cret",
-                .tls = {.is_enabled = true, .authority_file = certificate()},
-                .command_timeout = 20s};
-    }
-
-    std::uint16_t secure_port_ = 0;
-    std::string folder_;
-};
-
-TEST_F(redis_secure_server, serves_threads_and_coroutines_over_tls) {
-    client c(options());
-    const std::string big(3U << 20U, 'b');
-    EXPECT_TRUE(c.set("big", big));
-    EXPECT_EQ(c.get("big"), big);
-    EXPECT_EQ(c.async_get("big", asio::use_future).get(), big);
-    EXPECT_EQ(c.execute("ACL", "WHOAMI").text(), "somebody");
-    for (int i = 0; i < 200; ++i) {
-        c.set("n", i);
-        EXPECT_EQ(c.get("n"), std::to_string(i));
-    }
-    auto tx = c.begin();
-    tx.add("INCR", "n");
-    EXPECT_EQ((*tx.commit())[0].integer(), 200);
-}
-
-TEST_F(redis_secure_server, refuses_a_certificate_that_nobody_vouches_for) {
-    auto unknown = options();
-    unknown.tls.authority_file = folder_ + "/other.pem";
-    client c(unknown);
-    const auto failed = error_of([&] { return c.get("a"); });
-    ASSERT_TRUE(failed);
-    EXPECT_EQ(failed->code(), errc::tls_failed) << failed->what();
-    EXPECT_NE(std::string(failed->what()).find("self-signed"), std::string::npos) << failed->what();
-}
-
-TEST_F(redis_secure_server, refuses_a_certificate_for_another_name) {
-    auto elsewhere = options();
-    elsewhere.tls.server_name = "localhost";
-    client c(elsewhere);
-    EXPECT_EQ(error_of([&] { return c.get("a"); })->code(), errc::tls_failed);
-    elsewhere.tls.verifies = false;
-    client careless(elsewhere);
-    EXPECT_FALSE(careless.get("a"));
-}
-
-TEST_F(redis_secure_server, a_wrong_password_is_told_at_once_and_not_shown) {
-    auto wrong = options();
-    wrong.password = "wr0ng";
-    client c(wrong);
-    const auto failed = error_of([&] { return c.get("a"); });
-    ASSERT_TRUE(failed);
-    EXPECT_EQ(failed->code(), errc::authentication);
-    EXPECT_EQ(std::string(failed->what()).find("wr0ng"), std::string::npos);
-    client nobody({.port = server().port(), .executor = rt_.get_executor(), .command_timeout = 20s});
-    EXPECT_EQ(error_of([&] { return nobody.get("a"); })->code(), errc::authentication);
-}
-
-TEST_F(redis_secure_server, files_that_cannot_be_used_are_told_at_construction) {
-    auto missing = options();
-    missing.tls.authority_file = folder_ + "/none.pem";
-    EXPECT_EQ(error_of([&] {
-                  const client c(missing);
-                  return 0;
-              })->code(),
-              errc::tls_failed);
 }
 
 }  // namespace

@@ -15,8 +15,8 @@
 
 #include "levee/async/runtime.hpp"
 #include "levee/postgres/pool.hpp"
+#include "support/postgres_fixture.hpp"
 #include "support/postgres_random_operations.hpp"
-#include "support/postgres_server.hpp"
 
 namespace levee::postgres {
 namespace {
@@ -24,31 +24,17 @@ namespace {
 using namespace std::chrono_literals;
 namespace asio = boost::asio;
 
-class postgres_stress : public testing::TestWithParam<std::size_t> {
+class postgres_stress : public tests::postgres_fixture, public testing::WithParamInterface<std::size_t> {
 protected:
-    void SetUp() override {
-        if (!tests::postgres_server::is_installed()) {
-            GTEST_SKIP() << tests::postgres_server::why_skipped;
-        }
-    }
     [[nodiscard]] pool_options options() {
-        return {.connection = {.uri = server().uri(),
-                               .executor = rt_.get_executor(),
-                               .blocking_executor = rt_.blocking_executor(),
-                               .statement_timeout = 10s},
+        return {.connection = to(shared_server().uri()),
                 .pool = {.max_size = 4, .backoff = {.initial = 1ms, .max = 10ms}},
                 .multiplexed = GetParam()};
     }
-    static tests::postgres_server& server() {
-        static tests::postgres_server one;
-        return one;
-    }
-
-    runtime rt_{2};
 };
 
 TEST_P(postgres_stress, random_operations_with_faults_leave_no_connection_dirty) {
-    tests::run_random_operations(server(), options(), 800);
+    tests::run_random_operations(shared_server(), options(), 800);
 }
 
 TEST_P(postgres_stress, every_answer_is_its_own_callers_also_after_time_outs_and_cancellations) {

@@ -16,8 +16,8 @@
 
 namespace levee::tests {
 
-/// A server of the case's own, started when it is asked for, and threads. Skipped where there is none.
-class redis_fixture : public ::testing::Test {
+/// A server of the case's own, started when it is asked for. Skipped where there is none.
+class redis_server_fixture : public ::testing::Test {
 protected:
     void SetUp() override {
         if (!redis_server::is_installed()) {
@@ -33,6 +33,13 @@ protected:
         return *server_;
     }
 
+private:
+    std::unique_ptr<redis_server> server_;
+};
+
+/// With threads and clients.
+class redis_fixture : public redis_server_fixture {
+protected:
     /// A patient client, for what is not about time-outs. `port`: a proxy's; 0: the server's.
     std::shared_ptr<redis::client> connect(duration timeout = std::chrono::seconds(20),
                                            std::uint16_t port = 0) {
@@ -43,9 +50,6 @@ protected:
     }
 
     runtime rt_{2, 2};
-
-private:
-    std::unique_ptr<redis_server> server_;
 };
 
 }  // namespace levee::tests

@@ -18,7 +18,7 @@
 #include "shared_memory.hpp"
 #include "sources.hpp"
 #include "support/polling.hpp"
-#include "support/redis_server.hpp"
+#include "support/redis_fixture.hpp"
 #include "support/tcp_proxy.hpp"
 #include "support/temp_dir.hpp"
 #include "worker_process.hpp"
@@ -29,13 +29,10 @@ namespace {
 using namespace std::chrono_literals;
 using numbers = node<std::uint64_t>;
 
-class processes : public ::testing::Test {
+class processes : public redis_server_fixture {
 protected:
     void SetUp() override {
-        if (!redis_server::is_installed()) {
-            GTEST_SKIP() << "no redis-server";
-        }
-        server_ = std::make_unique<redis_server>();
+        redis_server_fixture::SetUp();
         for (auto& row : state_->rows) {
             row.store(1);
         }
@@ -45,8 +42,8 @@ protected:
         return worker_process({.part = part,
                                .memory = state_.file(),
                                .slot = slot,
-                               .redis_port = server_->port(),
-                               .bus_port = bus_port != 0 ? bus_port : server_->port(),
+                               .redis_port = server().port(),
+                               .bus_port = bus_port != 0 ? bus_port : server().port(),
                                .folder = folder_.path()});
     }
 
@@ -74,7 +71,6 @@ protected:
 
     temp_dir folder_;
     shared_memory state_;
-    std::unique_ptr<redis_server> server_;
 };
 
 void processes::disturb_and_check(std::uint64_t seed, duration span) {
@@ -85,7 +81,7 @@ void processes::disturb_and_check(std::uint64_t seed, duration span) {
     std::vector<worker_process> workers;
     unsigned slots = 0;
     for (auto& each : links) {
-        each = std::make_unique<tcp_proxy>(server_->port());
+        each = std::make_unique<tcp_proxy>(server().port());
         workers.push_back(start("random", slots++, each->port()));
     }
     ASSERT_TRUE(comes([&] { return state_->ready.load() == count; }));
@@ -122,16 +118,16 @@ void processes::disturb_and_check(std::uint64_t seed, duration span) {
                 ++done[1];
                 break;
             case 3:
-                server_->pause();
+                server().pause();
                 last(700);
-                server_->resume();
+                server().resume();
                 of_server.push_back({began, clock::precise().now()});
                 ++done[2];
                 break;
             case 4:
-                server_->kill();
+                server().kill();
                 last(300);
-                server_->start();
+                server().start();
                 of_server.push_back({began, clock::precise().now()});
                 ++done[3];
                 break;
@@ -204,8 +200,8 @@ TEST_F(processes, load_an_expired_key_once_for_a_thousand_callers_in_four_proces
         written.push_back({.key = "k" + std::to_string(i), .value = "slow"});
     }
     static_cast<void>(rows.store(std::move(written)));
-    node<std::string> here(std::make_shared<slow_table>(*state_, folder_.path()), server_->port(),
-                           server_->port(), {});
+    node<std::string> here(std::make_shared<slow_table>(*state_, folder_.path()), server().port(),
+                           server().port(), {});
     std::vector<worker_process> workers;
     for (unsigned slot = 0; slot < count; ++slot) {
         workers.push_back(start("stampede", slot));
@@ -234,7 +230,7 @@ TEST_F(processes, load_an_expired_key_once_for_a_thousand_callers_in_four_proces
 }
 
 TEST_F(processes, hear_of_an_acknowledged_invalidation_at_once) {
-    numbers here(std::make_shared<rows>(*state_, nullptr, 0ms), server_->port(), server_->port(), {});
+    numbers here(std::make_shared<rows>(*state_, nullptr, 0ms), server().port(), server().port(), {});
     ASSERT_TRUE(here.bus->wait_subscribed(10s));
     auto watcher = start("watch", 0);
     histogram latencies;
@@ -270,12 +266,12 @@ class cut_off : public processes {
 protected:
     void SetUp() override {
         processes::SetUp();
-        if (server_ == nullptr) {
+        if (IsSkipped()) {
             return;
         }
-        link_ = std::make_unique<tcp_proxy>(server_->port());
-        here_ = std::make_unique<numbers>(std::make_shared<rows>(*state_, nullptr, 0ms), server_->port(),
-                                          server_->port(), entry_options{});
+        link_ = std::make_unique<tcp_proxy>(server().port());
+        here_ = std::make_unique<numbers>(std::make_shared<rows>(*state_, nullptr, 0ms), server().port(),
+                                          server().port(), entry_options{});
         ASSERT_TRUE(here_->bus->wait_subscribed(10s));
         watcher_ = std::make_unique<worker_process>(start("watch", 0, link_->port()));
         ASSERT_TRUE(comes([&] { return state_->ready.load() == 1; }));
@@ -392,13 +388,13 @@ TEST_F(processes, answer_every_request_while_the_server_stops_hangs_and_comes_ba
                     static_cast<double>(state_->loads.load() - loads) / seconds);
     };
     phase("Redis there", 0);
-    server_->kill();
+    server().kill();
     phase("Redis gone", 50);
-    server_->start();
+    server().start();
     phase("Redis back, empty", 0);
-    server_->pause();
+    server().pause();
     phase("Redis stopped", 50);
-    server_->resume();
+    server().resume();
     phase("Redis goes on", 0);
     state_->is_over.store(true);
     for (auto& each : workers) {
