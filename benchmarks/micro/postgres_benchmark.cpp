@@ -31,9 +31,10 @@ using namespace levee::bench;
 
 constexpr int warm_up = 300;
 
+template <bool over_unix_socket>
 void one_caller_levee(benchmark::State& state) {
     guarded(state, [&] {
-        const auto db = here().connect(state.range(0) == 1);
+        const auto db = here().connect(over_unix_socket);
         const side_by_side placed(db->query("SELECT pg_backend_pid()").value<int>());
         levee::splitmix64 random(1);
         measure(state, warm_up, 1,
@@ -42,9 +43,10 @@ void one_caller_levee(benchmark::State& state) {
     });
 }
 
+template <bool over_unix_socket>
 void one_caller_libpq(benchmark::State& state) {
     guarded(state, [&] {
-        const plain db(state.range(0) == 1);
+        const plain db(over_unix_socket);
         const side_by_side placed(PQbackendPID(db.get()));
         db.prepare(by_key);
         levee::splitmix64 random(1);
@@ -137,11 +139,12 @@ void pipelined_by_hand_libpq(benchmark::State& state) {
     });
 }
 
-// The last part of a name is the transport: 0 TCP, 1 Unix socket.
-LEVEE_POSTGRES_BENCHMARK(one_caller_levee, "postgres SELECT by key, one caller/levee pool")->Arg(0)->Arg(1);
-LEVEE_POSTGRES_BENCHMARK(one_caller_libpq, "postgres SELECT by key, one caller/reference libpq")
-    ->Arg(0)
-    ->Arg(1);
+LEVEE_POSTGRES_BENCHMARK(one_caller_levee<false>, "postgres SELECT by key, one caller, TCP/levee pool");
+LEVEE_POSTGRES_BENCHMARK(one_caller_libpq<false>, "postgres SELECT by key, one caller, TCP/reference libpq");
+LEVEE_POSTGRES_BENCHMARK(one_caller_levee<true>,
+                         "postgres SELECT by key, one caller, Unix socket/levee pool");
+LEVEE_POSTGRES_BENCHMARK(one_caller_libpq<true>,
+                         "postgres SELECT by key, one caller, Unix socket/reference libpq");
 LEVEE_POSTGRES_BENCHMARK(coroutines_pipelined,
                          "postgres SELECT by key, 64 coroutines/levee, 4 connections pipelined");
 LEVEE_POSTGRES_BENCHMARK(coroutines_pool_of_10,
