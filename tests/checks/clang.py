@@ -4,9 +4,10 @@
 usage: clang.py syntax|syntax_whole|tidy BUILD_FOLDER [NAME_PART...]
 
 BUILD_FOLDER has the compile_commands.json that says which files there are, with which include paths and
-definitions. Tests share clang's own precompiled form of what they share in the build; `syntax_whole` leaves
-that out, so that a test that forgets an include is found. All else is always compiled without, and the public
-headers in two units with hostile macros before them (that each stands alone is for the build to show).
+definitions. They share clang's own precompiled form of what the tests share in the build; `syntax_whole` leaves
+that out, so that a test that forgets an include is found (the build finds all others: it compiles them without).
+The public headers are compiled without in two units with hostile macros before them (that each stands alone is
+for the build to show).
 NAME_PART: only files with that in their path.
 """
 
@@ -38,6 +39,14 @@ def kept_flags(command):
     return kept
 
 
+def shared_by(file, command):
+    """Which precompiled header a file is compiled with."""
+    for kind in ("standard", "asio"):
+        if f"levee_test_precompiled_{kind}.dir" in " ".join(command):
+            return kind
+    return "standard" if str(file).startswith(TIDIED) else "asio"
+
+
 def compilations(build, made):
     """(file, flags, precompiled header or none) for each file of the tree once, and for the units of all headers."""
     seen, alone, headers = {}, build / "tests" / "alone", {}
@@ -50,8 +59,7 @@ def compilations(build, made):
             names, _ = headers.setdefault(macros, ([], kept_flags(command)))
             names.append(header)
         elif file.is_relative_to(ROOT) and not file.is_relative_to(build):
-            shared = [kind for kind in ("standard", "asio") if f"levee_test_precompiled_{kind}.dir" in " ".join(command)]
-            seen.setdefault(file, (kept_flags(command), shared[0] if shared else None))
+            seen.setdefault(file, (kept_flags(command), shared_by(file, command)))
     for macros, (names, flags) in headers.items():
         unit = made / f"{macros}.cpp"
         unit.write_text("".join(f"#include <{name}>\n" for name in sorted(names)))
@@ -62,7 +70,7 @@ def compilations(build, made):
 def precompile(kind, work, made):
     """Writes what the tests of this kind share, as clang has it, with the definitions that they all have."""
     header = ROOT / "tests" / "support" / f"precompiled_{kind}.hpp"
-    flags = [flags for _, flags, shared in work if shared == kind]
+    flags = [flags for file, flags, shared in work if shared == kind and file.is_relative_to(ROOT / "tests")] or [[]]
     defined = [flag for flag in flags[0] if flag.startswith("-D") and all(flag in other for other in flags)]
     subprocess.run([*CLANG, *defined, "-fpch-instantiate-templates", "-x", "c++-header", str(header),
                     "-o", str(made / f"{kind}.pch")], check=True)

@@ -42,7 +42,6 @@ public:
 
 adaptive::adaptive(const policy_setup& setup)
     : held_(setup),
-      by_size_(setup.by_size),
       policy_(local_detail::make_adaptive_policy(seed)),
       host_(std::make_unique<host>()),
       entry_of_(setup.distinct, local_detail::no_entry) {

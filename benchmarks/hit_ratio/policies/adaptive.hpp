@@ -26,7 +26,6 @@ private:
     class host;
 
     occupancy held_;
-    bool by_size_;
     std::unique_ptr<local_detail::eviction_policy> policy_;
     std::unique_ptr<host> host_;
     std::vector<local_detail::entry_id> entry_of_;  // by key id; meaningful while it is held

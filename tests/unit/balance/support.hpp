@@ -5,6 +5,8 @@
 #include "levee/core/random.hpp"
 #include "support/manual_clock_stub.hpp"
 
+#include <gtest/gtest.h>
+
 #include <cmath>
 #include <cstdint>
 #include <functional>
@@ -16,6 +18,11 @@
 #include <vector>
 
 namespace levee::test {
+
+struct load_balancer_test : ::testing::Test {
+    manual_clock_stub clock;
+    load_balancer_options options{.seed = 1, .clock = &clock};
+};
 
 /// Endpoints "e0", "e1", ….
 inline std::vector<endpoint> endpoints(int count) {
