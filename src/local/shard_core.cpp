@@ -22,12 +22,14 @@ bool is_handful(std::size_t expected) noexcept {
 shard_core::shard_core(const shard_setup& setup)
     : index(setup.content, setup.payload, setup.expiry, setup.expected_entries, setup.readers),
       jitter(setup.seed),
-      policy(is_handful(setup.expected_entries) ? make_clock_policy() : make_adaptive_policy(setup.seed)),
+      policy(is_handful(setup.expected_entries) ? make_clock_policy()
+                                                : make_adaptive_policy(setup.seed, setup.advisor)),
       content_(setup.content),
       time_to_idle_(setup.time_to_idle),
       retired_(64),
       retired_limit_(node_limit(setup.expected_entries)),
-      is_tiny_(is_handful(setup.expected_entries)) {
+      is_tiny_(is_handful(setup.expected_entries)),
+      advisor_(setup.advisor) {
     if (setup.has_weights) {
         weights_.emplace();
     }
@@ -194,7 +196,7 @@ void shard_core::expect_locked(std::size_t entries, std::size_t its_weight) {
 
 // The handful has become many: what is there comes into the other policy as if it were new.
 void shard_core::adapt(std::size_t entries, std::size_t its_weight) {
-    auto adaptive = make_adaptive_policy(jitter());
+    auto adaptive = make_adaptive_policy(jitter(), advisor_);
     adaptive->expect(entries, its_weight);
     adaptive->reserve(index.id_limit());
     for (entry_id id = 0; id < index.id_end(); ++id) {

@@ -22,6 +22,7 @@ engine<K, V, Hash, Eq>::engine(options_type options, Hash hash, Eq equal)
       budget_(options_.max_entries, options_.max_weight) {
     splitmix64 seeds(random_seed());
     shard_setup setup = setup_of_shards();
+    setup.advisor = make_shared_advisor(seeds(), shard_total_);
     shards_.reserve(shard_total_);
     for (std::size_t i = 0; i < shard_total_; ++i) {
         setup.seed = seeds();
@@ -58,7 +59,8 @@ shard_setup engine<K, V, Hash, Eq>::setup_of_shards() const noexcept {
             .expected_entries = entries_in_a_shard(options_.max_entries, shard_total_),
             .expected_weight = options_.max_weight / shard_total_,
             .seed = 0,
-            .readers = nullptr};
+            .readers = nullptr,
+            .advisor = nullptr};
 }
 
 template <class K, class V, class Hash, class Eq>

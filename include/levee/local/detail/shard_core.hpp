@@ -29,7 +29,8 @@ struct shard_setup {
     std::int64_t time_to_idle;  ///< `never`: it has none.
     std::size_t expected_entries, expected_weight;
     std::uint64_t seed;
-    table_cell* readers;  ///< Where they begin; outlives the shard.
+    table_cell* readers;                      ///< Where they begin; outlives the shard.
+    std::shared_ptr<shared_advisor> advisor;  ///< Of the cache. Null: the shard has one of its own.
 };
 
 /// Thread safety: whoever calls a `_locked` function holds `mutex`, which guards everything here; readers
@@ -125,6 +126,7 @@ private:
     std::uint32_t retired_limit_;
     entry_id id_limit_ = 0;  // that policy, weights and wheel were told
     bool is_tiny_;           // the policy is one for a handful of entries
+    const std::shared_ptr<shared_advisor> advisor_;
 };
 
 }  // namespace levee::local_detail
