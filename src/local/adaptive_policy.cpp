@@ -8,7 +8,7 @@
 namespace levee::local_detail {
 namespace {
 
-constexpr std::size_t remembered_an_entry = 3;
+constexpr std::size_t remembered_an_entry = 2;
 constexpr std::uint64_t rounds = 4;  // of asking the sample, while the cache is turned over once
 
 std::uint64_t derived(std::uint64_t seed, std::uint64_t which) noexcept {

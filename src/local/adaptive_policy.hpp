@@ -22,8 +22,9 @@ namespace levee::local_detail {
 ///
 /// *Cost.* A hit: nothing but the bit. A miss: some loads for the entries at the heads of both queues,
 /// prefetched; at most `window_clock::most_moves + most_chances` entries are swept, and on average one; a
-/// sampled key also goes through nine shadow caches. Memory: 8 bytes of
-/// links, 1 of marks and 6 of history an entry, 8 of weight if there are weights; and the shadows.
+/// sampled key also goes through nine shadow caches. Memory: 4 bytes of
+/// links (6 in shards of more than 65,535 entries), 1 of marks and 4 of history an entry, 8 of weight if
+/// there are weights; and the shadows.
 ///
 /// Thread safety: as every policy, under the shard's lock.
 class adaptive_policy final : public eviction_policy {

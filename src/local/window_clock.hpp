@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "local/entry_queue.hpp"
 #include "local/key_history.hpp"
@@ -43,11 +42,13 @@ public:
     /// Errors: std::bad_alloc; usable as before.
     void reserve(std::size_t limit, bool weighted) {
         links_.reserve(limit);
-        if (limit > marks_.size()) {
-            marks_.resize(limit);
-        }
-        if (weighted && limit > weights_.size()) {
-            weights_.resize(limit, 1);
+        marks_.reserve(limit);
+        if (weighted) {
+            weights_.reserve(limit);
+            for (std::size_t id = 0; id < limit && !is_weighted_; ++id) {
+                weights_[id] = 1;
+            }
+            is_weighted_ = true;
         }
     }
     /// Remembers so many keys that left. Errors: std::bad_alloc; nothing is changed.
@@ -60,17 +61,15 @@ public:
     [[nodiscard]] std::size_t size() const noexcept { return window_.size() + main_.size(); }
     [[nodiscard]] std::uint64_t amount() const noexcept { return window_amount_ + main_amount_; }
     [[nodiscard]] std::uint64_t window_amount() const noexcept { return window_amount_; }
-    [[nodiscard]] std::uint64_t amount_of(Link id) const noexcept {
-        return weights_.empty() ? 1 : weights_[id];
-    }
+    [[nodiscard]] std::uint64_t amount_of(Link id) const noexcept { return is_weighted_ ? weights_[id] : 1; }
     /// How many candidates lost to the main part's victim.
     [[nodiscard]] std::uint64_t refused() const noexcept { return refused_; }
     [[nodiscard]] bool holds(Link id) const noexcept { return (marks_[id] & held) != 0; }
     [[nodiscard]] unsigned count(Link id) const noexcept { return marks_[id] & key_history::most; }
     [[nodiscard]] const entry_queue<Link>& window() const noexcept { return window_; }
     [[nodiscard]] const entry_queue<Link>& main_part() const noexcept { return main_; }
-    [[nodiscard]] Link newer_than(Link id) const noexcept { return links_.of[id].newer; }
-    [[nodiscard]] Link older_than(Link id) const noexcept { return links_.of[id].older; }
+    [[nodiscard]] Link newer_than(Link id) const noexcept { return links_.newer(id); }
+    [[nodiscard]] Link older_than(Link id) const noexcept { return links_.older(id); }
 
     /// Begins to fetch what `insert` needs of a key.
     void prefetch(std::uint32_t hash) const noexcept { history_.prefetch(hash); }
@@ -88,7 +87,7 @@ public:
     void insert(Link id, std::uint32_t hash, std::uint64_t weight) noexcept {
         const unsigned known = history_.take(hash);
         marks_[id] = static_cast<std::uint8_t>(held | std::min(known + 1, key_history::most));
-        if (!weights_.empty()) {
+        if (is_weighted_) {
             weights_[id] = weight;
         }
         window_.push(links_, id);
@@ -107,7 +106,7 @@ public:
     }
 
     void reweigh(Link id, std::uint64_t weight) noexcept {
-        if (!weights_.empty()) {
+        if (is_weighted_) {
             (in_main(id) ? main_amount_ : window_amount_) += weight - weights_[id];
             weights_[id] = weight;
         }
@@ -146,8 +145,7 @@ public:
     }
 
     [[nodiscard]] std::size_t memory() const noexcept {
-        return links_.memory() + marks_.capacity() + weights_.capacity() * sizeof(std::uint64_t) +
-               history_.memory();
+        return links_.memory() + marks_.memory() + weights_.memory() + history_.memory();
     }
 
 private:
@@ -202,7 +200,7 @@ private:
     // Of entries with weights, what counts is how often each unit of weight was asked for.
     [[nodiscard]] bool is_worth_more(Link candidate, Link rival) const noexcept {
         const unsigned to_beat = std::min(count(rival), by_.trusted) + by_.margin;
-        if (weights_.empty()) {
+        if (!is_weighted_) {
             return count(candidate) > to_beat;
         }
         return count(candidate) * static_cast<double>(weights_[rival]) >
@@ -278,8 +276,11 @@ private:
 
     admission by_{0.10, 0, key_history::most};
     queue_links<Link> links_{};
-    std::vector<std::uint8_t> marks_{};  // by id: count, held, where, the caller's two
-    std::vector<std::uint64_t> weights_{};
+    template <class T>
+    using array = typename queue_links<Link>::template array<T>;
+    array<std::uint8_t> marks_{};  // by id: count, held, where, the caller's two
+    array<std::uint64_t> weights_{};
+    bool is_weighted_ = false;
     entry_queue<Link> window_{}, main_{};
     std::uint64_t window_amount_ = 0, main_amount_ = 0;
     key_history history_;

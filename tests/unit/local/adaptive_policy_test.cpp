@@ -177,8 +177,8 @@ TEST(adaptive_policy, needs_a_bounded_amount_of_memory) {
         for (std::uint64_t key = 0; key < 2 * entries; ++key) {
             cache.access(key);
         }
-        // 8 of links, 1 of marks, 6 of history; vectors that grow have up to twice of the first two
-        EXPECT_LE(policy.memory(), entries * 27 + 32 * 1024) << entries;
+        // 4 of links, 1 of marks, 4 of history; and shadows that grow with the cache, to a limit
+        EXPECT_LE(policy.memory(), entries * 12 + 29 * 1024) << entries;
     }
 }
 
