@@ -90,10 +90,10 @@ void adaptive_policy::follow() noexcept {
     advice_ = now;
 }
 
-void adaptive_policy::add_to_sample(entry_id id) noexcept {
+void adaptive_policy::add_to_sample(entry_id id, std::uint32_t came) noexcept {
     if (sampled_.size() < sampled_.capacity()) {
         clock_.mark(id, is_sampled, true);
-        sampled_.push_back(id);
+        sampled_.push_back({id, came});
         sampled_weight_ += clock_.amount_of(id);
     }
 }
@@ -101,9 +101,9 @@ void adaptive_policy::add_to_sample(entry_id id) noexcept {
 // The sample is another. Its entries are found at the evictions that follow, some at each; new ones are added
 // as they come.
 void adaptive_policy::begin_stock() noexcept {
-    for (const entry_id id : sampled_) {
-        clock_.mark(id, is_sampled, false);
-        clock_.mark(id, is_told, false);
+    for (const sampled_entry& one : sampled_) {
+        clock_.mark(one.id, is_sampled, false);
+        clock_.mark(one.id, is_told, false);
     }
     sampled_.clear();
     sampled_weight_ = 0;
@@ -117,7 +117,7 @@ void adaptive_policy::take_stock(const policy_host& host) noexcept {
     for (; next_stocked_ < end; ++next_stocked_) {
         const auto id = static_cast<entry_id>(next_stocked_);
         if (clock_.holds(id) && !clock_.is_marked(id, is_sampled) && samples(host.hash_of(id))) {
-            add_to_sample(id);
+            add_to_sample(id, unknown_age);
         }
     }
     stock_is_old_ = next_stocked_ < limit_;
@@ -136,7 +136,7 @@ void adaptive_policy::ask_some(const policy_host& host) noexcept {
             continue;
         }
         next_asked_ = next_asked_ + 1 < sampled_.size() ? next_asked_ + 1 : 0;
-        const entry_id id = sampled_[next_asked_];
+        const entry_id id = sampled_[next_asked_].id;
         if (!clock_.is_marked(id, is_told) && host.is_referenced(id)) {
             clock_.mark(id, is_told, true);
             tell(host.hash_of(id), clock_.amount_of(id));
@@ -146,6 +146,7 @@ void adaptive_policy::ask_some(const policy_host& host) noexcept {
 
 void adaptive_policy::insert(entry_id id, std::uint32_t hash, std::size_t weight) noexcept {
     follow();
+    ++stored_;
     clock_.insert(id, hash, weight);
     if (!made_room_) {
         is_full_ = false;
@@ -153,28 +154,32 @@ void adaptive_policy::insert(entry_id id, std::uint32_t hash, std::size_t weight
     }
     made_room_ = false;
     if (samples(hash)) {
-        add_to_sample(id);
+        add_to_sample(id, stored_);
         tell(hash, clock_.amount_of(id));
     }
 }
 
-void adaptive_policy::leave_sample(entry_id id) noexcept {
+void adaptive_policy::leave_sample(entry_id id, removal_cause why) noexcept {
     if (clock_.is_marked(id, is_sampled)) {
-        const auto at = std::find(sampled_.begin(), sampled_.end(), id);
+        const auto at = std::find_if(sampled_.begin(), sampled_.end(),
+                                     [id](const sampled_entry& one) { return one.id == id; });
+        if (why == removal_cause::size && at->came != unknown_age) {
+            advisor_->tell_age(stored_ - at->came);
+        }
         *at = sampled_.back();
         sampled_.pop_back();
         sampled_weight_ -= clock_.amount_of(id);
     }
 }
 
-void adaptive_policy::erase(entry_id id, removal_cause /*why*/) noexcept {
-    leave_sample(id);
+void adaptive_policy::erase(entry_id id, removal_cause why) noexcept {
+    leave_sample(id, why);
     clock_.forget(id);
 }
 
 // Whatever made it go: a key that is invalidated and loaded again is as popular as before.
-void adaptive_policy::erase(entry_id id, std::uint32_t hash, removal_cause /*why*/) noexcept {
-    leave_sample(id);
+void adaptive_policy::erase(entry_id id, std::uint32_t hash, removal_cause why) noexcept {
+    leave_sample(id, why);
     clock_.erase(id, hash);
 }
 
@@ -205,7 +210,7 @@ entry_id adaptive_policy::victim(policy_host& host, const newcomer* comes, entry
         ask_some(host);
     }
     if (!sampled_.empty() && due_ + rounds >= sample()) {
-        host.prefetch(sampled_[next_asked_ + 1 < sampled_.size() ? next_asked_ + 1 : 0]);
+        host.prefetch(sampled_[next_asked_ + 1 < sampled_.size() ? next_asked_ + 1 : 0].id);
     }
     host.prefetch(clock_.window().oldest());
     host.prefetch(clock_.main_part().oldest());
@@ -236,6 +241,7 @@ replacement_report adaptive_policy::report() const noexcept {
     replacement_report report{
         .window_share = division_advisor::divisions[advisor_->current().chosen].window_share,
         .admissions_refused = clock_.refused()};
+    report.ages_at_eviction = advisor_->ages();
     if (const auto factors = advisor_->factors()) {
         report.miss_factor_at_half = factors->at_half;
         report.miss_factor_at_twice = factors->at_twice;
@@ -244,7 +250,7 @@ replacement_report adaptive_policy::report() const noexcept {
 }
 
 std::size_t adaptive_policy::memory() const noexcept {
-    return clock_.memory() + advisor_->memory_of_a_shard() + sampled_.capacity() * sizeof(entry_id);
+    return clock_.memory() + advisor_->memory_of_a_shard() + sampled_.capacity() * sizeof(sampled_entry);
 }
 
 std::unique_ptr<eviction_policy> make_adaptive_policy(std::uint64_t seed,

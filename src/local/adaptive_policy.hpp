@@ -66,14 +66,20 @@ private:
     void tell(std::uint32_t hash, std::uint64_t weight) noexcept;
     [[nodiscard]] std::uint64_t sample() const noexcept { return std::uint64_t{1} << advice_.sample_bits; }
     void ask_some(const policy_host& host) noexcept;
-    void add_to_sample(entry_id id) noexcept;
-    void leave_sample(entry_id id) noexcept;
+    void add_to_sample(entry_id id, std::uint32_t came) noexcept;
+    void leave_sample(entry_id id, removal_cause why) noexcept;
 
     window_clock<entry_id> clock_;
     const std::shared_ptr<shared_advisor> advisor_;
     shared_advisor::advice advice_{};  // that is followed
     shared_advisor::share told_{};
-    std::vector<entry_id> sampled_{};  // entries of the sample, in any order; never grows beyond its capacity
+    struct sampled_entry {
+        entry_id id;
+        std::uint32_t came;  // as `stored_` was then; `unknown_age`
+    };
+    static constexpr std::uint32_t unknown_age = 0;
+    std::vector<sampled_entry> sampled_{};  // in any order; never grows beyond its capacity
+    std::uint32_t stored_ = 0;              // entries, modulo 2^32
     std::uint64_t sampled_weight_ = 0;
     std::size_t next_asked_ = 0;  // into sampled_
     std::uint64_t due_ = 0;       // of entries to ask, in parts of 1 / sample()

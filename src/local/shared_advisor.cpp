@@ -70,6 +70,21 @@ std::optional<division_advisor::miss_factors> shared_advisor::factors() const no
     return advisor_.factors();
 }
 
+void shared_advisor::tell_age(std::uint64_t age) noexcept {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (lock) {
+        ages_.add(age * shards_);
+    }
+}
+
+std::optional<replacement_report::ages> shared_advisor::ages() const noexcept {
+    const std::lock_guard lock(mutex_);
+    if (ages_.count() == 0) {
+        return std::nullopt;
+    }
+    return replacement_report::ages{ages_.quantile(0.1), ages_.quantile(0.5), ages_.quantile(0.9)};
+}
+
 std::size_t shared_advisor::memory_of_a_shard() const noexcept {
     const std::lock_guard lock(mutex_);
     return (sizeof(*this) + advisor_.memory() + shards_ - 1) / shards_;

@@ -7,6 +7,8 @@
 #include <mutex>
 #include <optional>
 
+#include "levee/local/replacement_report.hpp"
+#include "local/age_histogram.hpp"
 #include "local/division_advisor.hpp"
 
 namespace levee::local_detail {
@@ -62,7 +64,11 @@ public:
     /// is not known. `is_full`: whether the cache holds what it can.
     void tell(std::uint32_t hash, std::uint64_t weight, share& told, const share& now, bool is_full) noexcept;
 
+    /// An entry of the sample was evicted after its shard had stored `age` others.
+    void tell_age(std::uint64_t age) noexcept;
+
     [[nodiscard]] std::optional<division_advisor::miss_factors> factors() const noexcept;
+    [[nodiscard]] std::optional<replacement_report::ages> ages() const noexcept;
 
     /// One shard's part of what is allocated, this included.
     [[nodiscard]] std::size_t memory_of_a_shard() const noexcept;
@@ -81,6 +87,7 @@ private:
     std::size_t counted_ = 0;  // members that have told what they hold
     std::size_t held_entries_ = 0;
     std::uint64_t held_weight_ = 0;
+    age_histogram ages_{};
 };
 
 }  // namespace levee::local_detail

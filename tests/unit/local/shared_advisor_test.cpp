@@ -99,6 +99,33 @@ TEST(shared_advisor, a_sample_changed_by_one_shard_is_counted_anew_by_all) {
     }
 }
 
+TEST(shared_advisor, ages_at_eviction_are_of_the_whole_cache) {
+    const auto median = [](std::size_t shards) {
+        sharded cache(shards, 4000);
+        for (std::uint64_t key = 0; key < 40'000; ++key) {
+            cache.access(key);
+        }
+        return cache.advisor->ages()->median;
+    };
+    EXPECT_NEAR(median(8), median(1), median(1) / 4);
+}
+
+TEST(age_histogram, tells_quantiles_within_an_eighth_and_forgets_what_was_long_ago) {
+    age_histogram ages;
+    EXPECT_EQ(ages.quantile(0.5), 0);
+    for (std::uint64_t age = 1; age <= 3000; ++age) {
+        ages.add(age);
+    }
+    EXPECT_NEAR(ages.quantile(0.1), 300, 300 / 8);
+    EXPECT_NEAR(ages.quantile(0.5), 1500, 1500 / 8);
+    EXPECT_NEAR(ages.quantile(0.9), 2700, 2700 / 8);
+    for (int n = 0; n < 20'000; ++n) {
+        ages.add(std::uint64_t{1} << 63);
+    }
+    EXPECT_NEAR(ages.quantile(0.2) / static_cast<double>(std::uint64_t{1} << 63), 1, 0.126);
+    EXPECT_LE(ages.count(), 4096u);
+}
+
 TEST(shared_advisor, one_thread_has_the_same_advice_each_time) {
     const auto hits = [] {
         sharded cache(4, 2000);

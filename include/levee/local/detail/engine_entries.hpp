@@ -319,6 +319,9 @@ replacement_report engine<K, V, Hash, Eq>::replacement() const {
         share += one.window_share * part;
         held += size;
         sum.admissions_refused += one.admissions_refused;
+        if (one.ages_at_eviction) {
+            sum.ages_at_eviction = one.ages_at_eviction;  // shards tell them together
+        }
         if (one.miss_factor_at_half && one.miss_factor_at_twice) {
             half += *one.miss_factor_at_half * part;
             twice += *one.miss_factor_at_twice * part;
