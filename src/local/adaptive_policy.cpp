@@ -35,8 +35,9 @@ struct adaptive_policy::sweeping {
     }
 };
 
-adaptive_policy::adaptive_policy(std::uint64_t seed, std::shared_ptr<shared_advisor> advisor)
-    : clock_(derived(seed, 1)),
+adaptive_policy::adaptive_policy(std::uint64_t seed, std::shared_ptr<shared_advisor> advisor,
+                                 const entry_weights* weights)
+    : clock_(derived(seed, 1), weights),
       advisor_(advisor ? std::move(advisor) : std::make_shared<shared_advisor>(derived(seed, 2), 1)) {
     advisor_->join();
     clock_.divide(division_advisor::divisions[advice_.chosen]);
@@ -184,13 +185,10 @@ void adaptive_policy::erase(entry_id id, std::uint32_t hash, removal_cause why) 
 }
 
 void adaptive_policy::reweigh(entry_id id, std::size_t weight) noexcept {
-    if (clock_.is_marked(id, is_sampled)) {
-        sampled_weight_ -= clock_.amount_of(id);
+    if (weighted_ && clock_.is_marked(id, is_sampled)) {
+        sampled_weight_ += weight - clock_.amount_of(id);
     }
     clock_.reweigh(id, weight);
-    if (clock_.is_marked(id, is_sampled)) {
-        sampled_weight_ += clock_.amount_of(id);
-    }
 }
 
 entry_id adaptive_policy::victim(policy_host& host, const newcomer* comes, entry_id keep) noexcept {
@@ -254,8 +252,9 @@ std::size_t adaptive_policy::memory() const noexcept {
 }
 
 std::unique_ptr<eviction_policy> make_adaptive_policy(std::uint64_t seed,
-                                                      std::shared_ptr<shared_advisor> advisor) {
-    return std::make_unique<adaptive_policy>(seed, std::move(advisor));
+                                                      std::shared_ptr<shared_advisor> advisor,
+                                                      const entry_weights* weights) {
+    return std::make_unique<adaptive_policy>(seed, std::move(advisor), weights);
 }
 
 }  // namespace levee::local_detail

@@ -23,15 +23,16 @@ namespace levee::local_detail {
 /// *Cost.* A hit: nothing but the bit. A miss: some loads for the entries at the heads of both queues,
 /// prefetched; at most `window_clock::most_moves + most_chances` entries are swept, and on average one; a
 /// sampled key also goes through nine shadow caches. Memory: 4 bytes of
-/// links (6 in shards of more than 65,535 entries), 1 of marks and 4 of history an entry, 8 of weight if
-/// there are weights; and the shadows.
+/// links (6 in shards of more than 65,535 entries), 1 of marks and 4 of history an entry, and the
+/// shadows.
 ///
 /// Thread safety: as every policy, under the shard's lock.
 class adaptive_policy final : public eviction_policy {
 public:
     /// `seed`: what an enemy who chooses keys must not know. `advisor`: shared by the cache's shards; null:
-    /// it has one of its own.
-    explicit adaptive_policy(std::uint64_t seed, std::shared_ptr<shared_advisor> advisor = nullptr);
+    /// it has one of its own. `weights`: as of `make_adaptive_policy`.
+    explicit adaptive_policy(std::uint64_t seed, std::shared_ptr<shared_advisor> advisor = nullptr,
+                             const entry_weights* weights = nullptr);
     ~adaptive_policy() override;
     adaptive_policy(const adaptive_policy&) = delete;
     adaptive_policy& operator=(const adaptive_policy&) = delete;

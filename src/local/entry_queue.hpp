@@ -1,12 +1,12 @@
 /// Queues of ids, linked through arrays.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
 #include "levee/local/detail/chunked_array.hpp"
+#include "levee/local/detail/number_pairs.hpp"
 #include "levee/local/detail/policy.hpp"
 
 namespace levee::local_detail {
@@ -55,8 +55,7 @@ private:
     flat_array<pair> of_{};
 };
 
-/// Those of a shard's entries: no more bits than there are ids. Four bytes an id below 65,535 ids, six below
-/// 16 million, else eight. Never moved.
+/// Those of a shard's entries: `number_pairs`, never moved.
 template <>
 class queue_links<entry_id> {
 public:
@@ -64,53 +63,15 @@ public:
     using array = chunked_array<T>;
 
     /// Errors: std::bad_alloc; usable as before.
-    void reserve(std::size_t limit) {
-        low_.reserve(limit);
-        unsigned planes = 0;
-        for (; limit >> (16 + 8 * planes) != 0; ++planes) {
-            high_[planes].reserve(limit);  // zeros: no number until now was as large
-        }
-        planes_ = planes > planes_ ? planes : planes_;
-    }
-    [[nodiscard]] entry_id older(entry_id id) const noexcept {
-        std::uint32_t found = low_[id].older;
-        for (unsigned plane = 0; plane < planes_; ++plane) {
-            found |= std::uint32_t{high_[plane][id].older} << (16 + 8 * plane);
-        }
-        return found - 1;
-    }
-    [[nodiscard]] entry_id newer(entry_id id) const noexcept {
-        std::uint32_t found = low_[id].newer;
-        for (unsigned plane = 0; plane < planes_; ++plane) {
-            found |= std::uint32_t{high_[plane][id].newer} << (16 + 8 * plane);
-        }
-        return found - 1;
-    }
-    void set_older(entry_id id, entry_id to) noexcept {
-        low_[id].older = static_cast<std::uint16_t>(to + 1);
-        for (unsigned plane = 0; plane < planes_; ++plane) {
-            high_[plane][id].older = static_cast<std::uint8_t>((to + 1) >> (16 + 8 * plane));
-        }
-    }
-    void set_newer(entry_id id, entry_id to) noexcept {
-        low_[id].newer = static_cast<std::uint16_t>(to + 1);
-        for (unsigned plane = 0; plane < planes_; ++plane) {
-            high_[plane][id].newer = static_cast<std::uint8_t>((to + 1) >> (16 + 8 * plane));
-        }
-    }
-    [[nodiscard]] std::size_t memory() const noexcept {
-        return low_.memory() + high_[0].memory() + high_[1].memory();
-    }
+    void reserve(std::size_t limit) { of_.reserve(limit, static_cast<std::uint32_t>(limit)); }
+    [[nodiscard]] entry_id older(entry_id id) const noexcept { return of_.first(id) - 1; }
+    [[nodiscard]] entry_id newer(entry_id id) const noexcept { return of_.second(id) - 1; }
+    void set_older(entry_id id, entry_id to) noexcept { of_.set_first(id, to + 1); }
+    void set_newer(entry_id id, entry_id to) noexcept { of_.set_second(id, to + 1); }
+    [[nodiscard]] std::size_t memory() const noexcept { return of_.memory(); }
 
 private:
-    template <class Part>
-    struct pair {
-        Part older, newer;
-    };
-    // One more than the id; zero: none.
-    chunked_array<pair<std::uint16_t>> low_{};
-    std::array<chunked_array<pair<std::uint8_t>>, 2> high_{};
-    unsigned planes_ = 0;  // of high_, that are used
+    number_pairs of_{};  // of one more than the id; zero: none
 };
 
 /// A doubly linked list from the oldest id to the newest. Every operation is a few loads and stores.

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "levee/local/detail/entry_weights.hpp"
 #include "local/entry_queue.hpp"
 #include "local/key_history.hpp"
 
@@ -36,20 +37,22 @@ public:
     /// Bounds of the work of one `victim`: entries looked at in the window, and in the main part.
     static constexpr unsigned most_moves = 16, most_chances = 8;
 
-    explicit window_clock(std::uint64_t seed) noexcept : history_(seed) {}
+    /// `weights`: where weights are found, if entries have any; null: in here.
+    explicit window_clock(std::uint64_t seed, const entry_weights* weights = nullptr) noexcept
+        : shared_weights_(weights), history_(seed) {}
 
     /// Ids below `limit` may come. `weighted`: entries have weights besides their number (stays so).
     /// Errors: std::bad_alloc; usable as before.
     void reserve(std::size_t limit, bool weighted) {
         links_.reserve(limit);
         marks_.reserve(limit);
-        if (weighted) {
+        if (weighted && shared_weights_ == nullptr) {
             weights_.reserve(limit);
             for (std::size_t id = 0; id < limit && !is_weighted_; ++id) {
                 weights_[id] = 1;
             }
-            is_weighted_ = true;
         }
+        is_weighted_ = is_weighted_ || weighted;
     }
     /// Remembers so many keys that left. Errors: std::bad_alloc; nothing is changed.
     void remember(std::size_t keys) {
@@ -61,7 +64,9 @@ public:
     [[nodiscard]] std::size_t size() const noexcept { return window_.size() + main_.size(); }
     [[nodiscard]] std::uint64_t amount() const noexcept { return window_amount_ + main_amount_; }
     [[nodiscard]] std::uint64_t window_amount() const noexcept { return window_amount_; }
-    [[nodiscard]] std::uint64_t amount_of(Link id) const noexcept { return is_weighted_ ? weights_[id] : 1; }
+    [[nodiscard]] std::uint64_t amount_of(Link id) const noexcept {
+        return !is_weighted_ ? 1 : shared_weights_ != nullptr ? (*shared_weights_)[id] : weights_[id];
+    }
     /// How many candidates lost to the main part's victim.
     [[nodiscard]] std::uint64_t refused() const noexcept { return refused_; }
     [[nodiscard]] bool holds(Link id) const noexcept { return (marks_[id] & held) != 0; }
@@ -87,9 +92,7 @@ public:
     void insert(Link id, std::uint32_t hash, std::uint64_t weight) noexcept {
         const unsigned known = history_.take(hash);
         marks_[id] = static_cast<std::uint8_t>(held | std::min(known + 1, key_history::most));
-        if (is_weighted_) {
-            weights_[id] = weight;
-        }
+        keep_weight(id, weight);
         window_.push(links_, id);
         window_amount_ += amount_of(id);
         counted();
@@ -107,8 +110,8 @@ public:
 
     void reweigh(Link id, std::uint64_t weight) noexcept {
         if (is_weighted_) {
-            (in_main(id) ? main_amount_ : window_amount_) += weight - weights_[id];
-            weights_[id] = weight;
+            (in_main(id) ? main_amount_ : window_amount_) += weight - amount_of(id);
+            keep_weight(id, weight);
         }
     }
 
@@ -161,6 +164,12 @@ private:
                window_amount_ + comes - leaves > std::max(share, std::max<std::uint64_t>(comes, 1));
     }
 
+    void keep_weight(Link id, std::uint64_t weight) noexcept {
+        if (is_weighted_ && shared_weights_ == nullptr) {
+            weights_[id] = weight;
+        }
+    }
+
     void leave(Link id) noexcept {
         if (in_main(id)) {
             main_.erase(links_, id);
@@ -203,8 +212,8 @@ private:
         if (!is_weighted_) {
             return count(candidate) > to_beat;
         }
-        return count(candidate) * static_cast<double>(weights_[rival]) >
-               to_beat * static_cast<double>(weights_[candidate]);
+        return count(candidate) * static_cast<double>(amount_of(rival)) >
+               to_beat * static_cast<double>(amount_of(candidate));
     }
 
     template <class Host>
@@ -279,7 +288,8 @@ private:
     template <class T>
     using array = typename queue_links<Link>::template array<T>;
     array<std::uint8_t> marks_{};  // by id: count, held, where, the caller's two
-    array<std::uint64_t> weights_{};
+    const entry_weights* const shared_weights_;
+    array<std::uint64_t> weights_{};  // where they are not shared
     bool is_weighted_ = false;
     entry_queue<Link> window_{}, main_{};
     std::uint64_t window_amount_ = 0, main_amount_ = 0;

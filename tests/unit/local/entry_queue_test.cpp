@@ -1,4 +1,4 @@
-/// Links that take no more bits than there are ids.
+/// Links and weights that take no more bits than they need.
 #include "local/entry_queue.hpp"
 
 #include <gtest/gtest.h>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "levee/core/random.hpp"
+#include "levee/local/detail/entry_weights.hpp"
 
 namespace levee::local_detail {
 namespace {
@@ -86,6 +87,22 @@ TEST(entry_queue, does_what_a_list_does_while_ids_become_more) {
         }
     }
     EXPECT_GT(limit, 65'536u);
+}
+
+TEST(entry_weights, are_kept_whole_whatever_their_width) {
+    for (const bool wide : {false, true}) {
+        entry_weights weights(wide);
+        weights.reserve(1000);
+        const std::size_t large = wide ? std::size_t{1} << 40 | 7 : 0xffffffff;
+        weights.set(3, large);
+        weights.set(999, 5);
+        EXPECT_EQ(weights[3], large);
+        EXPECT_EQ(weights[999], 5u);
+        EXPECT_EQ(weights[0], 0u);
+        weights.set(3, 1);
+        EXPECT_EQ(weights[3], 1u);
+        EXPECT_LT(weights.memory(), 1000u * (wide ? 10 : 5));
+    }
 }
 
 }  // namespace

@@ -55,6 +55,7 @@ shard_setup engine<K, V, Hash, Eq>::setup_of_shards() const noexcept {
             .payload = slot_payload<K, V>(),
             .expiry = is_small ? expiry : times::none,
             .has_weights = static_cast<bool>(options_.weigher),
+            .has_wide_weights = options_.max_weight == 0 || options_.max_weight > 0xffffffffU,
             .time_to_idle = time_to_idle_,
             .expected_entries = entries_in_a_shard(options_.max_entries, shard_total_),
             .expected_weight = options_.max_weight / shard_total_,

@@ -122,12 +122,17 @@ protected:
 /// What the policies of a cache's shards know together of its workload; safe to share.
 class shared_advisor;
 
+class entry_weights;
+
 /// For so many shards.
 [[nodiscard]] std::shared_ptr<shared_advisor> make_shared_advisor(std::uint64_t seed, std::size_t shards);
 
 /// A window, TinyLFU admission and a CLOCK main part, divided as suits the workload. `seed`: what an enemy
-/// who chooses keys must not know. `advisor`: of the cache; null: the policy has one of its own.
+/// who chooses keys must not know. `advisor`: of the cache; null: the policy has one of its own. `weights`:
+/// of the shard, that an entry has from before it is inserted until after it is erased, and that is set anew
+/// after `reweigh`; null: the policy keeps those that it is told.
 [[nodiscard]] std::unique_ptr<eviction_policy> make_adaptive_policy(
-    std::uint64_t seed, std::shared_ptr<shared_advisor> advisor = nullptr);
+    std::uint64_t seed, std::shared_ptr<shared_advisor> advisor = nullptr,
+    const entry_weights* weights = nullptr);
 
 }  // namespace levee::local_detail
