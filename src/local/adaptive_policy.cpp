@@ -1,13 +1,14 @@
 #include "local/adaptive_policy.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "levee/core/random.hpp"
 
 namespace levee::local_detail {
 namespace {
 
-constexpr std::size_t remembered_an_entry = 3;
+constexpr std::size_t remembered_an_entry = 2;
 constexpr std::uint64_t rounds = 4;  // of asking the sample, while the cache is turned over once
 
 std::uint64_t derived(std::uint64_t seed, std::uint64_t which) noexcept {
@@ -34,8 +35,17 @@ struct adaptive_policy::sweeping {
     }
 };
 
-adaptive_policy::adaptive_policy(std::uint64_t seed) : clock_(derived(seed, 1)), advisor_(derived(seed, 2)) {
-    clock_.divide(division_advisor::divisions[advisor_.chosen()]);
+adaptive_policy::adaptive_policy(std::uint64_t seed, std::shared_ptr<shared_advisor> advisor,
+                                 const entry_weights* weights)
+    : clock_(derived(seed, 1), weights),
+      advisor_(advisor ? std::move(advisor) : std::make_shared<shared_advisor>(derived(seed, 2), 1)) {
+    advisor_->join();
+    clock_.divide(division_advisor::divisions[advice_.chosen]);
+    follow();
+}
+
+adaptive_policy::~adaptive_policy() {
+    advisor_->leave(told_);
 }
 
 void adaptive_policy::reserve(entry_id limit) {
@@ -61,20 +71,30 @@ void adaptive_policy::size_up() {
         clock_.remember(remembered_an_entry * roomy);
         remembered_ = roomy;
     }
-    const std::uint64_t before = advisor_.memory() == 0 ? 0 : advisor_.sample();
-    advisor_.resize(expected_ != 0 ? expected_ : remembered_, weighted_);
-    if (before != advisor_.sample()) {
-        begin_stock();
-    }
-    clock_.divide(division_advisor::divisions[advisor_.chosen()]);
-    const std::size_t share = remembered_ >> advisor_.sample_bits();
+    advisor_->expect(expected_ != 0 ? expected_ : remembered_, expected_ != 0, weighted_);
+    follow();
+    const std::size_t share = remembered_ >> advice_.sample_bits;
     sampled_.reserve(share + share / 4 + 64);
 }
 
-void adaptive_policy::add_to_sample(entry_id id) noexcept {
+void adaptive_policy::follow() noexcept {
+    const shared_advisor::advice now = advisor_->current();
+    if (now == advice_) {
+        return;
+    }
+    if (now.generation != advice_.generation) {
+        begin_stock();
+    }
+    if (now.chosen != advice_.chosen) {
+        clock_.divide(division_advisor::divisions[now.chosen]);
+    }
+    advice_ = now;
+}
+
+void adaptive_policy::add_to_sample(entry_id id, std::uint32_t came) noexcept {
     if (sampled_.size() < sampled_.capacity()) {
         clock_.mark(id, is_sampled, true);
-        sampled_.push_back(id);
+        sampled_.push_back({id, came});
         sampled_weight_ += clock_.amount_of(id);
     }
 }
@@ -82,14 +102,14 @@ void adaptive_policy::add_to_sample(entry_id id) noexcept {
 // The sample is another. Its entries are found at the evictions that follow, some at each; new ones are added
 // as they come.
 void adaptive_policy::begin_stock() noexcept {
-    for (const entry_id id : sampled_) {
-        clock_.mark(id, is_sampled, false);
-        clock_.mark(id, is_told, false);
+    for (const sampled_entry& one : sampled_) {
+        clock_.mark(one.id, is_sampled, false);
+        clock_.mark(one.id, is_told, false);
     }
     sampled_.clear();
     sampled_weight_ = 0;
     next_stocked_ = 0;
-    stock_is_old_ = true;
+    stock_is_old_ = clock_.size() != 0;
 }
 
 void adaptive_policy::take_stock(const policy_host& host) noexcept {
@@ -97,29 +117,27 @@ void adaptive_policy::take_stock(const policy_host& host) noexcept {
     const std::size_t end = std::min(next_stocked_ + at_a_time, limit_);
     for (; next_stocked_ < end; ++next_stocked_) {
         const auto id = static_cast<entry_id>(next_stocked_);
-        if (clock_.holds(id) && !clock_.is_marked(id, is_sampled) && advisor_.samples(host.hash_of(id))) {
-            add_to_sample(id);
+        if (clock_.holds(id) && !clock_.is_marked(id, is_sampled) && samples(host.hash_of(id))) {
+            add_to_sample(id, unknown_age);
         }
     }
     stock_is_old_ = next_stocked_ < limit_;
 }
 
 void adaptive_policy::tell(std::uint32_t hash, std::uint64_t weight) noexcept {
-    const std::size_t before = advisor_.chosen();
-    advisor_.access(hash, weight, is_full_ && !stock_is_old_ ? sampled_.size() : 0, sampled_weight_);
-    if (advisor_.chosen() != before) {
-        clock_.divide(division_advisor::divisions[advisor_.chosen()]);
-    }
+    const shared_advisor::share now{stock_is_old_ ? 0 : advice_.generation, sampled_.size(), sampled_weight_};
+    advisor_->tell(hash, weight, told_, now, is_full_);
+    follow();
 }
 
 // Called at each miss; asks one entry every so many misses, or in small samples several at once.
 void adaptive_policy::ask_some(const policy_host& host) noexcept {
-    for (due_ += rounds; due_ >= advisor_.sample(); due_ -= advisor_.sample()) {
+    for (due_ += rounds; due_ >= sample(); due_ -= sample()) {
         if (sampled_.empty()) {
             continue;
         }
         next_asked_ = next_asked_ + 1 < sampled_.size() ? next_asked_ + 1 : 0;
-        const entry_id id = sampled_[next_asked_];
+        const entry_id id = sampled_[next_asked_].id;
         if (!clock_.is_marked(id, is_told) && host.is_referenced(id)) {
             clock_.mark(id, is_told, true);
             tell(host.hash_of(id), clock_.amount_of(id));
@@ -128,50 +146,54 @@ void adaptive_policy::ask_some(const policy_host& host) noexcept {
 }
 
 void adaptive_policy::insert(entry_id id, std::uint32_t hash, std::size_t weight) noexcept {
+    follow();
+    ++stored_;
     clock_.insert(id, hash, weight);
     if (!made_room_) {
         is_full_ = false;
         clock_.overflow();
     }
     made_room_ = false;
-    if (advisor_.samples(hash)) {
-        add_to_sample(id);
+    if (samples(hash)) {
+        add_to_sample(id, stored_);
         tell(hash, clock_.amount_of(id));
     }
 }
 
-void adaptive_policy::leave_sample(entry_id id) noexcept {
+void adaptive_policy::leave_sample(entry_id id, removal_cause why) noexcept {
     if (clock_.is_marked(id, is_sampled)) {
-        const auto at = std::find(sampled_.begin(), sampled_.end(), id);
+        const auto at = std::find_if(sampled_.begin(), sampled_.end(),
+                                     [id](const sampled_entry& one) { return one.id == id; });
+        if (why == removal_cause::size && at->came != unknown_age) {
+            advisor_->tell_age(stored_ - at->came);
+        }
         *at = sampled_.back();
         sampled_.pop_back();
         sampled_weight_ -= clock_.amount_of(id);
     }
 }
 
-void adaptive_policy::erase(entry_id id, removal_cause /*why*/) noexcept {
-    leave_sample(id);
+void adaptive_policy::erase(entry_id id, removal_cause why) noexcept {
+    leave_sample(id, why);
     clock_.forget(id);
 }
 
 // Whatever made it go: a key that is invalidated and loaded again is as popular as before.
-void adaptive_policy::erase(entry_id id, std::uint32_t hash, removal_cause /*why*/) noexcept {
-    leave_sample(id);
+void adaptive_policy::erase(entry_id id, std::uint32_t hash, removal_cause why) noexcept {
+    leave_sample(id, why);
     clock_.erase(id, hash);
 }
 
 void adaptive_policy::reweigh(entry_id id, std::size_t weight) noexcept {
-    if (clock_.is_marked(id, is_sampled)) {
-        sampled_weight_ -= clock_.amount_of(id);
+    if (weighted_ && clock_.is_marked(id, is_sampled)) {
+        sampled_weight_ += weight - clock_.amount_of(id);
     }
     clock_.reweigh(id, weight);
-    if (clock_.is_marked(id, is_sampled)) {
-        sampled_weight_ += clock_.amount_of(id);
-    }
 }
 
 entry_id adaptive_policy::victim(policy_host& host, const newcomer* comes, entry_id keep) noexcept {
     is_full_ = true;
+    follow();
     if (stock_is_old_) {
         take_stock(host);
     }
@@ -185,8 +207,8 @@ entry_id adaptive_policy::victim(policy_host& host, const newcomer* comes, entry
         made_room_ = true;
         ask_some(host);
     }
-    if (!sampled_.empty() && due_ + rounds >= advisor_.sample()) {
-        host.prefetch(sampled_[next_asked_ + 1 < sampled_.size() ? next_asked_ + 1 : 0]);
+    if (!sampled_.empty() && due_ + rounds >= sample()) {
+        host.prefetch(sampled_[next_asked_ + 1 < sampled_.size() ? next_asked_ + 1 : 0].id);
     }
     host.prefetch(clock_.window().oldest());
     host.prefetch(clock_.main_part().oldest());
@@ -214,9 +236,11 @@ std::size_t adaptive_policy::order(const policy_host& host, bool hottest_first, 
 }
 
 replacement_report adaptive_policy::report() const noexcept {
-    replacement_report report{.window_share = division_advisor::divisions[advisor_.chosen()].window_share,
-                              .admissions_refused = clock_.refused()};
-    if (const auto factors = advisor_.factors()) {
+    replacement_report report{
+        .window_share = division_advisor::divisions[advisor_->current().chosen].window_share,
+        .admissions_refused = clock_.refused()};
+    report.ages_at_eviction = advisor_->ages();
+    if (const auto factors = advisor_->factors()) {
         report.miss_factor_at_half = factors->at_half;
         report.miss_factor_at_twice = factors->at_twice;
     }
@@ -224,11 +248,13 @@ replacement_report adaptive_policy::report() const noexcept {
 }
 
 std::size_t adaptive_policy::memory() const noexcept {
-    return clock_.memory() + advisor_.memory() + sampled_.capacity() * sizeof(entry_id);
+    return clock_.memory() + advisor_->memory_of_a_shard() + sampled_.capacity() * sizeof(sampled_entry);
 }
 
-std::unique_ptr<eviction_policy> make_adaptive_policy(std::uint64_t seed) {
-    return std::make_unique<adaptive_policy>(seed);
+std::unique_ptr<eviction_policy> make_adaptive_policy(std::uint64_t seed,
+                                                      std::shared_ptr<shared_advisor> advisor,
+                                                      const entry_weights* weights) {
+    return std::make_unique<adaptive_policy>(seed, std::move(advisor), weights);
 }
 
 }  // namespace levee::local_detail

@@ -3,10 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "levee/local/detail/policy.hpp"
-#include "local/division_advisor.hpp"
+#include "local/shared_advisor.hpp"
 #include "local/window_clock.hpp"
 
 namespace levee::local_detail {
@@ -21,14 +22,20 @@ namespace levee::local_detail {
 ///
 /// *Cost.* A hit: nothing but the bit. A miss: some loads for the entries at the heads of both queues,
 /// prefetched; at most `window_clock::most_moves + most_chances` entries are swept, and on average one; a
-/// sampled key, 1 in `division_advisor::sample()`, also goes through nine shadow caches. Memory: 8 bytes of
-/// links, 1 of marks and 6 of history an entry, 8 of weight if there are weights; and the shadows.
+/// sampled key also goes through nine shadow caches. Memory: 4 bytes of
+/// links (6 in shards of more than 65,535 entries), 1 of marks and 4 of history an entry, and the
+/// shadows.
 ///
 /// Thread safety: as every policy, under the shard's lock.
 class adaptive_policy final : public eviction_policy {
 public:
-    /// `seed`: what an enemy who chooses keys must not know.
-    explicit adaptive_policy(std::uint64_t seed);
+    /// `seed`: what an enemy who chooses keys must not know. `advisor`: shared by the cache's shards; null:
+    /// it has one of its own. `weights`: as of `make_adaptive_policy`.
+    explicit adaptive_policy(std::uint64_t seed, std::shared_ptr<shared_advisor> advisor = nullptr,
+                             const entry_weights* weights = nullptr);
+    ~adaptive_policy() override;
+    adaptive_policy(const adaptive_policy&) = delete;
+    adaptive_policy& operator=(const adaptive_policy&) = delete;
 
     void reserve(entry_id limit) override;
     void expect(std::size_t entries, std::size_t weight) override;
@@ -44,7 +51,8 @@ public:
 
     // For tests.
     [[nodiscard]] const window_clock<entry_id>& clock() const noexcept { return clock_; }
-    [[nodiscard]] const division_advisor& advisor() const noexcept { return advisor_; }
+    [[nodiscard]] const shared_advisor& advisor() const noexcept { return *advisor_; }
+    [[nodiscard]] bool samples(std::uint32_t hash) const noexcept { return advisor_->samples(hash, advice_); }
     [[nodiscard]] std::size_t sampled() const noexcept { return sampled_.size(); }
 
 private:
@@ -53,16 +61,26 @@ private:
     struct sweeping;  // the host, as `window_clock` asks it
 
     void size_up();
+    void follow() noexcept;
     void begin_stock() noexcept;
     void take_stock(const policy_host& host) noexcept;
     void tell(std::uint32_t hash, std::uint64_t weight) noexcept;
+    [[nodiscard]] std::uint64_t sample() const noexcept { return std::uint64_t{1} << advice_.sample_bits; }
     void ask_some(const policy_host& host) noexcept;
-    void add_to_sample(entry_id id) noexcept;
-    void leave_sample(entry_id id) noexcept;
+    void add_to_sample(entry_id id, std::uint32_t came) noexcept;
+    void leave_sample(entry_id id, removal_cause why) noexcept;
 
     window_clock<entry_id> clock_;
-    division_advisor advisor_;
-    std::vector<entry_id> sampled_{};  // entries of the sample, in any order; never grows beyond its capacity
+    const std::shared_ptr<shared_advisor> advisor_;
+    shared_advisor::advice advice_{};  // that is followed
+    shared_advisor::share told_{};
+    struct sampled_entry {
+        entry_id id;
+        std::uint32_t came;  // as `stored_` was then; `unknown_age`
+    };
+    static constexpr std::uint32_t unknown_age = 0;
+    std::vector<sampled_entry> sampled_{};  // in any order; never grows beyond its capacity
+    std::uint32_t stored_ = 0;              // entries, modulo 2^32
     std::uint64_t sampled_weight_ = 0;
     std::size_t next_asked_ = 0;  // into sampled_
     std::uint64_t due_ = 0;       // of entries to ask, in parts of 1 / sample()

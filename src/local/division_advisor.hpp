@@ -11,6 +11,12 @@
 
 namespace levee::local_detail {
 
+/// Whether a key is in the sample of one in two to the power of `bits`.
+[[nodiscard]] constexpr bool is_in_sample(std::uint32_t hash, std::uint64_t seed, unsigned bits) noexcept {
+    const std::uint32_t mixed = (hash ^ static_cast<std::uint32_t>(seed)) * 0x9e3779b1U;
+    return std::uint64_t{mixed} << bits >> 32 == 0;
+}
+
 /// Seven ways of dividing a cache, each run by a shadow cache over the same spatial sample of the keys (after
 /// Waldspurger and others, "Cache modeling and optimization using miniature simulations", USENIX ATC 2017);
 /// the cache is divided in the way that lately had the most hits. Two more shadows, of half and of twice the
@@ -46,8 +52,7 @@ public:
 
     /// Whether requests for this key are to be told. Always false before the first `resize`.
     [[nodiscard]] bool samples(std::uint32_t hash) const noexcept {
-        const std::uint32_t mixed = (hash ^ static_cast<std::uint32_t>(seed_)) * 0x9e3779b1U;
-        return !shadows_.empty() && std::uint64_t{mixed} << sample_bits_ >> 32 == 0;
+        return !shadows_.empty() && is_in_sample(hash, seed_, sample_bits_);
     }
     /// One key in so many is sampled: two to the power of `sample_bits`.
     [[nodiscard]] std::uint64_t sample() const noexcept { return std::uint64_t{1} << sample_bits_; }

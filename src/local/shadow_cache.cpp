@@ -5,7 +5,7 @@
 namespace levee::local_detail {
 namespace {
 
-constexpr std::size_t remembered_a_slot = 3;
+constexpr std::size_t remembered_a_slot = 2;
 
 }  // namespace
 

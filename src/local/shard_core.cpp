@@ -22,15 +22,16 @@ bool is_handful(std::size_t expected) noexcept {
 shard_core::shard_core(const shard_setup& setup)
     : index(setup.content, setup.payload, setup.expiry, setup.expected_entries, setup.readers),
       jitter(setup.seed),
-      policy(is_handful(setup.expected_entries) ? make_clock_policy() : make_adaptive_policy(setup.seed)),
+      weights(setup.has_weights ? std::optional<entry_weights>(setup.has_wide_weights) : std::nullopt),
+      policy(is_handful(setup.expected_entries)
+                 ? make_clock_policy()
+                 : make_adaptive_policy(setup.seed, setup.advisor, weights ? &*weights : nullptr)),
       content_(setup.content),
       time_to_idle_(setup.time_to_idle),
       retired_(64),
       retired_limit_(node_limit(setup.expected_entries)),
-      is_tiny_(is_handful(setup.expected_entries)) {
-    if (setup.has_weights) {
-        weights_.emplace();
-    }
+      is_tiny_(is_handful(setup.expected_entries)),
+      advisor_(setup.advisor) {
     policy->expect(setup.expected_entries, setup.expected_weight);
 }
 
@@ -45,8 +46,8 @@ bool shard_core::prepare_locked(std::int64_t life, std::int64_t now, bool adds) 
     const bool is_first_to_end = ends && !wheel_;
     if (const entry_id limit = index.id_limit(); limit != id_limit_ || is_first_to_end) [[unlikely]] {
         policy->reserve(limit);
-        if (weights_) {
-            weights_->reserve(limit);
+        if (weights) {
+            weights->reserve(limit);
         }
         if (is_first_to_end) {
             timer_wheel first(now);
@@ -79,8 +80,8 @@ entry_id shard_core::admit_locked(slot_number at, std::uint64_t hash, std::size_
     set_times(at, life, now);
     const hash_parts parts(hash);
     const entry_id id = index.publish(at, parts);
-    if (weights_) {
-        (*weights_)[id] = its_weight;
+    if (weights) {
+        weights->set(id, its_weight);
     }
     weight += its_weight;
     if (its_weight != 0) {
@@ -100,14 +101,17 @@ void shard_core::rewrite_locked(entry_id id, std::size_t its_weight, std::int64_
     set_times(at, life, now);
     const std::size_t old_weight = weight_locked(id);
     if (its_weight != old_weight) {
-        (*weights_)[id] = its_weight;
         weight += its_weight - old_weight;
         if (old_weight == 0) {
+            weights->set(id, its_weight);
             policy->insert(id, index.hash_of(id), its_weight);
-        } else if (its_weight == 0) {
-            policy->erase(id, index.hash_of(id), removal_cause::replaced);
-        } else {
-            policy->reweigh(id, its_weight);
+        } else {  // the policy looks at what it weighed
+            if (its_weight == 0) {
+                policy->erase(id, index.hash_of(id), removal_cause::replaced);
+            } else {
+                policy->reweigh(id, its_weight);
+            }
+            weights->set(id, its_weight);
         }
     }
     index.set_reference(at);  // writing it again is a use
@@ -192,7 +196,7 @@ void shard_core::expect_locked(std::size_t entries, std::size_t its_weight) {
 
 // The handful has become many: what is there comes into the other policy as if it were new.
 void shard_core::adapt(std::size_t entries, std::size_t its_weight) {
-    auto adaptive = make_adaptive_policy(jitter());
+    auto adaptive = make_adaptive_policy(jitter(), advisor_, weights ? &*weights : nullptr);
     adaptive->expect(entries, its_weight);
     adaptive->reserve(index.id_limit());
     for (entry_id id = 0; id < index.id_end(); ++id) {
@@ -205,7 +209,7 @@ void shard_core::adapt(std::size_t entries, std::size_t its_weight) {
 }
 
 std::size_t shard_core::memory_locked() const noexcept {
-    return index.memory() + policy->memory() + (weights_ ? weights_->memory() : 0) +
+    return index.memory() + policy->memory() + (weights ? weights->memory() : 0) +
            (wheel_ ? wheel_->memory() : 0);
 }
 

@@ -5,24 +5,20 @@
 namespace levee::local_detail {
 
 timer_wheel::timer_wheel(std::int64_t now) : tick_(tick_of(now)), now_(now) {
-    links_.reserve(lists);
+    links_.reserve(lists, lists);
     for (std::uint32_t list = due; list < lists; ++list) {
-        links_[list] = {list, list};
+        link(list, list);
     }
 }
 
 void timer_wheel::push(std::uint32_t list, std::uint32_t item) noexcept {
-    const std::uint32_t last = links_[list].previous;
-    links_[item] = {list, last};
-    links_[last].next = item;
-    links_[list].previous = item;
+    link(previous(list), item);
+    link(item, list);
 }
 
 void timer_wheel::unlink(std::uint32_t item) noexcept {
-    link& gone = links_[item];
-    links_[gone.previous].next = gone.next;
-    links_[gone.next].previous = gone.previous;
-    gone = {};
+    link(previous(item), next(item));
+    links_.set_first(item, 0);
 }
 
 void timer_wheel::schedule(entry_id id, std::int64_t end) noexcept {
@@ -59,12 +55,9 @@ void timer_wheel::take(unsigned level, std::uint64_t position) noexcept {
     if (is_empty(list)) {
         return;
     }
-    const link ends = links_[list];
-    links_[links_[due].previous].next = ends.next;
-    links_[ends.next].previous = links_[due].previous;
-    links_[ends.previous].next = due;
-    links_[due].previous = ends.previous;
-    links_[list] = {list, list};
+    link(previous(due), next(list));
+    link(previous(list), due);
+    link(list, list);
 }
 
 /// On to the next tick at which a bucket with entries comes up, on any level, but not beyond `target`.

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
+#include "levee/local/detail/entry_weights.hpp"
 #include "local/entry_queue.hpp"
 #include "local/key_history.hpp"
 
@@ -37,18 +37,22 @@ public:
     /// Bounds of the work of one `victim`: entries looked at in the window, and in the main part.
     static constexpr unsigned most_moves = 16, most_chances = 8;
 
-    explicit window_clock(std::uint64_t seed) noexcept : history_(seed) {}
+    /// `weights`: where weights are found, if entries have any; null: in here.
+    explicit window_clock(std::uint64_t seed, const entry_weights* weights = nullptr) noexcept
+        : shared_weights_(weights), history_(seed) {}
 
     /// Ids below `limit` may come. `weighted`: entries have weights besides their number (stays so).
     /// Errors: std::bad_alloc; usable as before.
     void reserve(std::size_t limit, bool weighted) {
         links_.reserve(limit);
-        if (limit > marks_.size()) {
-            marks_.resize(limit);
+        marks_.reserve(limit);
+        if (weighted && shared_weights_ == nullptr) {
+            weights_.reserve(limit);
+            for (std::size_t id = 0; id < limit && !is_weighted_; ++id) {
+                weights_[id] = 1;
+            }
         }
-        if (weighted && limit > weights_.size()) {
-            weights_.resize(limit, 1);
-        }
+        is_weighted_ = is_weighted_ || weighted;
     }
     /// Remembers so many keys that left. Errors: std::bad_alloc; nothing is changed.
     void remember(std::size_t keys) {
@@ -61,7 +65,7 @@ public:
     [[nodiscard]] std::uint64_t amount() const noexcept { return window_amount_ + main_amount_; }
     [[nodiscard]] std::uint64_t window_amount() const noexcept { return window_amount_; }
     [[nodiscard]] std::uint64_t amount_of(Link id) const noexcept {
-        return weights_.empty() ? 1 : weights_[id];
+        return !is_weighted_ ? 1 : shared_weights_ != nullptr ? (*shared_weights_)[id] : weights_[id];
     }
     /// How many candidates lost to the main part's victim.
     [[nodiscard]] std::uint64_t refused() const noexcept { return refused_; }
@@ -69,8 +73,8 @@ public:
     [[nodiscard]] unsigned count(Link id) const noexcept { return marks_[id] & key_history::most; }
     [[nodiscard]] const entry_queue<Link>& window() const noexcept { return window_; }
     [[nodiscard]] const entry_queue<Link>& main_part() const noexcept { return main_; }
-    [[nodiscard]] Link newer_than(Link id) const noexcept { return links_.of[id].newer; }
-    [[nodiscard]] Link older_than(Link id) const noexcept { return links_.of[id].older; }
+    [[nodiscard]] Link newer_than(Link id) const noexcept { return links_.newer(id); }
+    [[nodiscard]] Link older_than(Link id) const noexcept { return links_.older(id); }
 
     /// Begins to fetch what `insert` needs of a key.
     void prefetch(std::uint32_t hash) const noexcept { history_.prefetch(hash); }
@@ -88,9 +92,7 @@ public:
     void insert(Link id, std::uint32_t hash, std::uint64_t weight) noexcept {
         const unsigned known = history_.take(hash);
         marks_[id] = static_cast<std::uint8_t>(held | std::min(known + 1, key_history::most));
-        if (!weights_.empty()) {
-            weights_[id] = weight;
-        }
+        keep_weight(id, weight);
         window_.push(links_, id);
         window_amount_ += amount_of(id);
         counted();
@@ -107,9 +109,9 @@ public:
     }
 
     void reweigh(Link id, std::uint64_t weight) noexcept {
-        if (!weights_.empty()) {
-            (in_main(id) ? main_amount_ : window_amount_) += weight - weights_[id];
-            weights_[id] = weight;
+        if (is_weighted_) {
+            (in_main(id) ? main_amount_ : window_amount_) += weight - amount_of(id);
+            keep_weight(id, weight);
         }
     }
 
@@ -146,8 +148,7 @@ public:
     }
 
     [[nodiscard]] std::size_t memory() const noexcept {
-        return links_.memory() + marks_.capacity() + weights_.capacity() * sizeof(std::uint64_t) +
-               history_.memory();
+        return links_.memory() + marks_.memory() + weights_.memory() + history_.memory();
     }
 
 private:
@@ -161,6 +162,12 @@ private:
         const auto share = static_cast<std::uint64_t>(static_cast<double>(amount()) * by_.window_share);
         return window_amount_ > leaves &&
                window_amount_ + comes - leaves > std::max(share, std::max<std::uint64_t>(comes, 1));
+    }
+
+    void keep_weight(Link id, std::uint64_t weight) noexcept {
+        if (is_weighted_ && shared_weights_ == nullptr) {
+            weights_[id] = weight;
+        }
     }
 
     void leave(Link id) noexcept {
@@ -202,11 +209,11 @@ private:
     // Of entries with weights, what counts is how often each unit of weight was asked for.
     [[nodiscard]] bool is_worth_more(Link candidate, Link rival) const noexcept {
         const unsigned to_beat = std::min(count(rival), by_.trusted) + by_.margin;
-        if (weights_.empty()) {
+        if (!is_weighted_) {
             return count(candidate) > to_beat;
         }
-        return count(candidate) * static_cast<double>(weights_[rival]) >
-               to_beat * static_cast<double>(weights_[candidate]);
+        return count(candidate) * static_cast<double>(amount_of(rival)) >
+               to_beat * static_cast<double>(amount_of(candidate));
     }
 
     template <class Host>
@@ -278,8 +285,12 @@ private:
 
     admission by_{0.10, 0, key_history::most};
     queue_links<Link> links_{};
-    std::vector<std::uint8_t> marks_{};  // by id: count, held, where, the caller's two
-    std::vector<std::uint64_t> weights_{};
+    template <class T>
+    using array = typename queue_links<Link>::template array<T>;
+    array<std::uint8_t> marks_{};  // by id: count, held, where, the caller's two
+    const entry_weights* const shared_weights_;
+    array<std::uint64_t> weights_{};  // where they are not shared
+    bool is_weighted_ = false;
     entry_queue<Link> window_{}, main_{};
     std::uint64_t window_amount_ = 0, main_amount_ = 0;
     key_history history_;

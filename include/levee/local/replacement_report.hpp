@@ -16,6 +16,15 @@ struct replacement_report {
     /// New entries that were evicted because what they would have pushed out was asked for more often.
     std::uint64_t admissions_refused = 0;
 
+    /// How many new entries the cache stored from an entry's coming to its eviction: of entries evicted of
+    /// late, a tenth were younger than `tenth`, half than `median`, nine tenths than `ninetieth`. Where many
+    /// are refused the median is far below the number held; with plain FIFO all are that number.
+    struct ages {
+        double tenth = 0, median = 0, ninetieth = 0;
+    };
+    /// Within an eighth, of a sample of the keys. Empty while none of them was evicted.
+    std::optional<ages> ages_at_eviction{};
+
     /// How many times as many misses a cache of half the size would have of late, and one of twice the size.
     /// Empty while too little was seen, which is always so before the cache is full.
     std::optional<double> miss_factor_at_half{}, miss_factor_at_twice{};

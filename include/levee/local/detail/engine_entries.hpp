@@ -23,6 +23,7 @@ engine<K, V, Hash, Eq>::engine(options_type options, Hash hash, Eq equal)
       budget_(options_.max_entries, options_.max_weight) {
     splitmix64 seeds(random_seed());
     shard_setup setup = setup_of_shards();
+    setup.advisor = make_shared_advisor(seeds(), shard_total_);
     shards_.reserve(shard_total_);
     for (std::size_t i = 0; i < shard_total_; ++i) {
         setup.seed = seeds();
@@ -55,11 +56,13 @@ shard_setup engine<K, V, Hash, Eq>::setup_of_shards() const noexcept {
             .payload = slot_payload<K, V>(),
             .expiry = is_small ? expiry : times::none,
             .has_weights = static_cast<bool>(options_.weigher),
+            .has_wide_weights = options_.max_weight == 0 || options_.max_weight > 0xffffffffU,
             .time_to_idle = time_to_idle_,
             .expected_entries = entries_in_a_shard(options_.max_entries, shard_total_),
             .expected_weight = options_.max_weight / shard_total_,
             .seed = 0,
-            .readers = nullptr};
+            .readers = nullptr,
+            .advisor = nullptr};
 }
 
 template <class K, class V, class Hash, class Eq>
@@ -318,6 +321,9 @@ replacement_report engine<K, V, Hash, Eq>::replacement() const {
         share += one.window_share * part;
         held += size;
         sum.admissions_refused += one.admissions_refused;
+        if (one.ages_at_eviction) {
+            sum.ages_at_eviction = one.ages_at_eviction;  // shards tell them together
+        }
         if (one.miss_factor_at_half && one.miss_factor_at_twice) {
             half += *one.miss_factor_at_half * part;
             twice += *one.miss_factor_at_twice * part;

@@ -60,8 +60,9 @@ protected:
 /// *Bounds.* They belong to the whole cache and are kept by the shards: a policy is asked for victims until
 /// there is room. When it is asked, what it holds is as much as the shard may have.
 ///
-/// Thread safety: every call is made under the shard's lock. No call may lock, wait, or run user code; each
-/// should cost a bounded or amortised constant, besides what is said below.
+/// Thread safety: every call is made under the shard's lock. No call may wait or run user code: a lock that
+/// shards share is tried, or held for no more than a few loads. Each call should cost a bounded or amortised
+/// constant, besides what is said below.
 class eviction_policy {
 public:
     virtual ~eviction_policy() = default;
@@ -118,8 +119,20 @@ protected:
 /// last came by. One bit an entry.
 [[nodiscard]] std::unique_ptr<eviction_policy> make_clock_policy();
 
+/// What the policies of a cache's shards know together of its workload; safe to share.
+class shared_advisor;
+
+class entry_weights;
+
+/// For so many shards.
+[[nodiscard]] std::shared_ptr<shared_advisor> make_shared_advisor(std::uint64_t seed, std::size_t shards);
+
 /// A window, TinyLFU admission and a CLOCK main part, divided as suits the workload. `seed`: what an enemy
-/// who chooses keys must not know.
-[[nodiscard]] std::unique_ptr<eviction_policy> make_adaptive_policy(std::uint64_t seed);
+/// who chooses keys must not know. `advisor`: of the cache; null: the policy has one of its own. `weights`:
+/// of the shard, that an entry has from before it is inserted until after it is erased, and that is set anew
+/// after `reweigh`; null: the policy keeps those that it is told.
+[[nodiscard]] std::unique_ptr<eviction_policy> make_adaptive_policy(
+    std::uint64_t seed, std::shared_ptr<shared_advisor> advisor = nullptr,
+    const entry_weights* weights = nullptr);
 
 }  // namespace levee::local_detail

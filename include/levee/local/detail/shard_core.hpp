@@ -11,8 +11,8 @@
 #include "levee/core/random.hpp"
 #include "levee/local/cache_stats.hpp"
 #include "levee/local/detail/budget.hpp"
-#include "levee/local/detail/chunked_array.hpp"
 #include "levee/local/detail/entry_slot.hpp"
+#include "levee/local/detail/entry_weights.hpp"
 #include "levee/local/detail/grace_queue.hpp"
 #include "levee/local/detail/policy.hpp"
 #include "levee/local/detail/slot_index.hpp"
@@ -26,10 +26,12 @@ struct shard_setup {
     std::size_t payload;
     slot_layout::times expiry;
     bool has_weights;
+    bool has_wide_weights;      ///< Of 2^32 and more.
     std::int64_t time_to_idle;  ///< `never`: it has none.
     std::size_t expected_entries, expected_weight;
     std::uint64_t seed;
-    table_cell* readers;  ///< Where they begin; outlives the shard.
+    table_cell* readers;                      ///< Where they begin; outlives the shard.
+    std::shared_ptr<shared_advisor> advisor;  ///< Of the cache. Null: the shard has one of its own.
 };
 
 /// Thread safety: whoever calls a `_locked` function holds `mutex`, which guards everything here; readers
@@ -47,7 +49,8 @@ public:
     cache_stats stats{};
     bool is_stalled = false;  // an insert gave up waiting for readers, and nothing has passed since
     xoshiro256 jitter;
-    std::unique_ptr<eviction_policy> policy;
+    std::optional<entry_weights> weights;     // none: each entry weighs 1
+    std::unique_ptr<eviction_policy> policy;  // may read `weights`
 
     /// Makes sure that an entry can be added or replaced, and that it can end if `life` says so. False: too
     /// much waits for a reader that does not end. Errors: std::bad_alloc; nothing is changed.
@@ -71,7 +74,7 @@ public:
     [[nodiscard]] node_base* collect_locked(bool force) noexcept;
 
     [[nodiscard]] std::size_t weight_locked(entry_id id) const noexcept {
-        return weights_ ? (*weights_)[id] : 1;
+        return weights ? (*weights)[id] : 1;
     }
 
     /// When its time to live ends; `never`.
@@ -119,12 +122,12 @@ private:
 
     const slot_index::content content_;
     const std::int64_t time_to_idle_;
-    std::optional<chunked_array<std::size_t>> weights_{};
     std::optional<timer_wheel> wheel_{};
     grace_queue<node_base*, nullptr> retired_;
     std::uint32_t retired_limit_;
     entry_id id_limit_ = 0;  // that policy, weights and wheel were told
     bool is_tiny_;           // the policy is one for a handful of entries
+    const std::shared_ptr<shared_advisor> advisor_;
 };
 
 }  // namespace levee::local_detail

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "levee/local/detail/chunked_array.hpp"
+#include "levee/local/detail/number_pairs.hpp"
 #include "levee/local/detail/policy.hpp"
 
 namespace levee::local_detail {
@@ -16,7 +16,8 @@ namespace levee::local_detail {
 /// when its bucket comes up. The wheel does not know when an entry ends, only in which bucket it is: it asks,
 /// so that an end that has moved on (an entry that was used) costs nothing until then.
 ///
-/// Eight bytes an entry. Thread safety: distinct objects: safe; shared: unsafe.
+/// Four bytes an entry in wheels of up to 65,000, six or eight in larger ones. Thread safety: distinct
+/// objects: safe; shared: unsafe.
 class timer_wheel {
 public:
     /// Points in time are nanoseconds of the cache's clock.
@@ -24,7 +25,7 @@ public:
     explicit timer_wheel(std::int64_t now);
 
     /// Ids below `limit` may be scheduled. Errors: std::bad_alloc.
-    void reserve(entry_id limit) { links_.reserve(std::size_t{lists} + limit); }
+    void reserve(entry_id limit) { links_.reserve(std::size_t{lists} + limit, lists + limit); }
 
     /// The entry, which is not in the wheel, ends at `end`.
     void schedule(entry_id id, std::int64_t end) noexcept;
@@ -51,9 +52,9 @@ public:
                     is_current_ = false;
                     return false;
                 }
-                const std::uint32_t first = links_[due].next;
+                const std::uint32_t first = next(due);
                 const std::int64_t end = end_of(static_cast<entry_id>(first - lists));
-                if (links_[due].next == first) {  // still there
+                if (next(due) == first) {  // still there
                     unlink(first);
                     schedule(static_cast<entry_id>(first - lists), end);
                 }
@@ -72,14 +73,10 @@ public:
 
     [[nodiscard]] std::size_t memory() const noexcept { return links_.memory(); }
     [[nodiscard]] bool contains(entry_id id) const noexcept {
-        return lists + std::size_t{id} < links_.size() && links_[lists + id].next != 0;
+        return lists + std::size_t{id} < links_.size() && next(lists + id) != 0;
     }
 
 private:
-    struct link {
-        std::uint32_t next;  // zero: in no list
-        std::uint32_t previous;
-    };
     static constexpr unsigned levels = 5;
     static constexpr unsigned bits = 6;
     static constexpr unsigned tick_bits = 22;
@@ -90,13 +87,19 @@ private:
     [[nodiscard]] static std::uint64_t tick_of(std::int64_t time) noexcept {
         return (static_cast<std::uint64_t>(time) ^ std::uint64_t{1} << 63) >> tick_bits;
     }
-    [[nodiscard]] bool is_empty(std::uint32_t list) const noexcept { return links_[list].next == list; }
+    [[nodiscard]] bool is_empty(std::uint32_t list) const noexcept { return next(list) == list; }
+    [[nodiscard]] std::uint32_t next(std::uint32_t item) const noexcept { return links_.first(item); }
+    [[nodiscard]] std::uint32_t previous(std::uint32_t item) const noexcept { return links_.second(item); }
+    void link(std::uint32_t first, std::uint32_t then) noexcept {
+        links_.set_first(first, then);
+        links_.set_second(then, first);
+    }
     void push(std::uint32_t list, std::uint32_t item) noexcept;
     void unlink(std::uint32_t item) noexcept;
     void take(unsigned level, std::uint64_t position) noexcept;
     void next_tick(std::uint64_t target) noexcept;
 
-    chunked_array<link> links_{};                 // the lists' ends, then the entries
+    number_pairs links_{};  // next (zero: in no list) and previous; of the lists' ends, then the entries
     std::array<std::uint64_t, levels> filled_{};  // buckets that may have entries
     std::uint64_t tick_;
     std::int64_t now_;
