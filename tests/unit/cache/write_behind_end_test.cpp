@@ -133,21 +133,43 @@ struct holding_hash {
     }
 };
 
+// Two keys of one shard: while the source has the one, the other is accepted past a close that has begun.
 TEST(write_behind_end, what_is_accepted_while_close_begins_is_flushed_by_it) {
-    runtime on(1, 1);
+    runtime on(3, 1);
     const auto db = std::make_shared<scripted_table<std::string>>();
+    std::atomic<bool> is_storing{false};
+    std::atomic<bool> may_store{false};
+    std::atomic<bool> has_first{false};
+    std::atomic<bool> may_end_first{false};
+    db->before_store = [&](const std::vector<text_op>& batch) -> asio::awaitable<void> {
+        if (batch.front().key == 1) {
+            is_storing = true;
+            is_storing.notify_all();
+            may_store.wait(false);
+        } else if (batch.front().key == 16) {
+            has_first = true;
+            has_first.notify_all();
+            may_end_first.wait(false);
+        }
+        co_return;
+    };
     write_behind<int, std::string, holding_hash> cache(db,
                                                        {.local = {.max_entries = 10},
                                                         .executor = on.get_executor(),
                                                         .blocking_executor = on.blocking_executor()},
-                                                       {.flush_interval = 1h, .workers = 64});
+                                                       {.flush_interval = 0s, .workers = 64});
+    cache.put(16, "first");  // no map asks for a hash while it is empty
+    has_first.wait(false);
     std::thread writer([&] {
         holding_hash::calls_before = 1;  // the first one finds the lock
         cache.put(1, "acknowledged");
     });
     holding_hash::is_held.wait(false);
-    std::atomic<bool> is_flushed{false};
-    std::thread closer([&] { is_flushed = cache.close(1h); });
+    std::atomic<bool> is_closed{false};
+    std::thread closer([&] {
+        EXPECT_TRUE(cache.close(1h));
+        is_closed = true;
+    });
     const auto is_open = [&] {
         try {
             cache.put(1'000'003, "another shard's");
@@ -159,14 +181,23 @@ TEST(write_behind_end, what_is_accepted_while_close_begins_is_flushed_by_it) {
     while (is_open()) {
         std::this_thread::yield();
     }
-    for (int i = 0; i < 10'000; ++i) {  // long enough for a close that does not wait to have counted
-        std::this_thread::yield();
-    }
+    const auto let_others_work = [] {  // long enough for a close that does not wait
+        for (int i = 0; i < 10'000; ++i) {
+            std::this_thread::yield();
+        }
+    };
+    let_others_work();
     holding_hash::is_let_go = true;
     holding_hash::is_let_go.notify_all();
     writer.join();
+    may_end_first = true;
+    may_end_first.notify_all();
+    is_storing.wait(false);
+    let_others_work();
+    EXPECT_FALSE(is_closed);
+    may_store = true;
+    may_store.notify_all();
     closer.join();
-    EXPECT_TRUE(is_flushed);
     EXPECT_TRUE(cache.dead_letters().empty());
     EXPECT_EQ(db->rows[1], "acknowledged");
 }
