@@ -5,8 +5,6 @@
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/cancellation_type.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <exception>
@@ -109,16 +107,20 @@ asio::awaitable<void> wake_up::async_wait(std::shared_ptr<wake_up> self) {
     co_await notified(std::move(self));
 }
 
-asio::awaitable<void> wake_up::ring(std::weak_ptr<wake_up> bell, std::shared_ptr<async::scheduler> time,
-                                    time_point when) {
-    co_await time->sleep_until(when);
-    if (const auto still = bell.lock()) {
-        still->notify();
-    }
+void wake_up::notify_at(const std::shared_ptr<async::scheduler>& time, time_point when) {
+    auto next = std::make_unique<alarm>(time, when, [weak = weak_from_this()] {
+        if (const auto still = weak.lock()) {
+            still->notify();
+        }
+    });
+    const std::lock_guard lock(mutex_);
+    alarm_.swap(next);
 }
 
-void wake_up::notify_at(const std::shared_ptr<async::scheduler>& time, time_point when) {
-    asio::co_spawn(time->executor(), ring(weak_from_this(), time, when), asio::detached);
+void wake_up::notify_never() noexcept {
+    std::unique_ptr<alarm> called_off;
+    const std::lock_guard lock(mutex_);
+    alarm_.swap(called_off);
 }
 
 asio::awaitable<void> wake_up::async_wait_until(std::shared_ptr<wake_up> self,

@@ -1,8 +1,6 @@
 #include "levee/cache/detail/write_log.hpp"
 
 #include <boost/asio/async_result.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <exception>
@@ -45,15 +43,25 @@ void write_log::sync_at(time_point when) {
         });
         return;
     }
-    asio::co_spawn(runs_on_, sync_later(weak, time_, when), asio::detached);
+    // Later: one wish at a time. One that this replaces is asked for again by whoever syncs for this one.
+    auto next = std::make_unique<alarm>(time_, when, [weak, runs_on = runs_on_] {
+        asio::post(runs_on, [weak] {
+            if (const auto self = weak.lock()) {
+                self->journal_->run_sync();
+            }
+        });
+    });
+    const std::lock_guard lock(mutex_);
+    sync_alarm_.swap(next);
 }
 
-asio::awaitable<void> write_log::sync_later(std::weak_ptr<write_log> of,
-                                            std::shared_ptr<async::scheduler> time, time_point when) {
-    co_await time->sleep_until(when);
-    if (const auto self = of.lock()) {
-        self->journal_->run_sync();
+void write_log::close() {
+    std::unique_ptr<alarm> called_off;
+    {
+        const std::lock_guard lock(mutex_);
+        sync_alarm_.swap(called_off);
     }
+    journal_->close();
 }
 
 void write_log::awaited::tell(std::exception_ptr failure) {
@@ -65,62 +73,86 @@ void write_log::awaited::tell(std::exception_ptr failure) {
 void write_log::when_durable(std::uint64_t sequence, time_point deadline,
                              std::function<void(std::exception_ptr)> done) {
     auto one = std::make_shared<awaited>(sequence, deadline, std::move(done));
-    journal_->when_durable(sequence, [one](std::exception_ptr failure) { one->tell(std::move(failure)); });
+    journal_->when_durable(sequence, [one, weak = weak_from_this()](std::exception_ptr failure) {
+        one->tell(std::move(failure));
+        if (const auto self = weak.lock()) {
+            self->forget_deadline(*one);
+        }
+    });
     if (!one->is_over.load()) {
         keep_deadline(std::move(one));
     }
 }
 
 void write_log::keep_deadline(std::shared_ptr<awaited> one) {
-    bool is_to_start = false;
-    {
-        const std::lock_guard lock(mutex_);
-        while (!deadlines_.empty() && deadlines_.front()->is_over.load()) {
-            deadlines_.pop_front();
-        }
-        deadlines_.push_back(std::move(one));
-        is_to_start = !std::exchange(is_watching_, true);
+    const std::lock_guard lock(mutex_);
+    if (one->is_over.load()) {
+        return;
     }
-    if (is_to_start) {
-        asio::co_spawn(time_->executor(), watch_deadlines(weak_from_this(), time_), asio::detached);
+    deadlines_.push_back(one);
+    one->is_kept = true;
+    ++kept_;
+    if (deadline_alarm_ == nullptr) {
+        watch_locked(next_deadline_locked());
     }
 }
 
-asio::awaitable<void> write_log::watch_deadlines(std::weak_ptr<write_log> of,
-                                                 std::shared_ptr<async::scheduler> time) {
-    for (;;) {
-        time_point next = (time_point::max)();
-        if (const auto self = of.lock()) {
-            next = self->tell_late(time->now());
-        }
-        if (next == (time_point::max)()) {
-            co_return;
-        }
-        co_await time->sleep_until(next);
+// With the last one goes the timer.
+void write_log::forget_deadline(awaited& one) noexcept {
+    std::unique_ptr<alarm> called_off;
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(one.is_kept, false) && --kept_ == 0) {
+        deadlines_.clear();
+        deadline_alarm_.swap(called_off);
     }
 }
 
-/// When the next deadline is; the highest time_point: there is none, and nobody watches any more.
-time_point write_log::tell_late(time_point now) {
+void write_log::watch_locked(time_point until) {
+    deadline_alarm_ = std::make_unique<alarm>(time_, until, [weak = weak_from_this()] {
+        if (const auto self = weak.lock()) {
+            self->tell_late();
+        }
+    });
+}
+
+/// The highest time_point: there is none.
+time_point write_log::next_deadline_locked() {
+    while (!deadlines_.empty() && deadlines_.front()->is_over.load()) {
+        deadlines_.pop_front();
+    }
+    return deadlines_.empty() ? (time_point::max)() : deadlines_.front()->deadline;
+}
+
+void write_log::tell_late() noexcept {
+    const time_point now = time_->now();
     for (;;) {
         std::shared_ptr<awaited> late;
         {
             const std::lock_guard lock(mutex_);
-            while (!deadlines_.empty() && deadlines_.front()->is_over.load()) {
-                deadlines_.pop_front();
-            }
-            if (deadlines_.empty()) {
-                is_watching_ = false;
-                return (time_point::max)();
-            }
-            if (deadlines_.front()->deadline > now) {
-                return deadlines_.front()->deadline;
+            const time_point next = next_deadline_locked();
+            if (next > now) {
+                deadline_alarm_.reset();
+                if (!deadlines_.empty()) {
+                    try {
+                        watch_locked(next);
+                    } catch (...) {  // no memory: whoever comes next watches for these, too
+                        return;
+                    }
+                }
+                return;
             }
             late = std::move(deadlines_.front());
             deadlines_.pop_front();
+            late->is_kept = false;
+            --kept_;
         }
-        late->tell(std::make_exception_ptr(
-            error(errc::timeout, "journal: waiting for record " + std::to_string(late->sequence))));
+        std::exception_ptr why;
+        try {
+            throw error(errc::timeout, "journal: waiting for record " + std::to_string(late->sequence));
+        } catch (...) {  // or for want of memory
+            why = std::current_exception();
+        }
+        late->tell(std::move(why));
     }
 }
 

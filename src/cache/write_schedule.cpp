@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <new>
 #include <utility>
 
 namespace levee::cache_detail {
@@ -9,13 +10,13 @@ namespace levee::cache_detail {
 write_schedule::write_schedule(const schedule_options& options)
     : options_(options), random_(options.seed), limit_(options.batch_size) {}
 
-void write_schedule::enqueue(write_slot& slot) {
-    queue_.push_back(&slot);
+void write_schedule::enqueue(write_slot& slot) noexcept {
+    queue_.push_back(slot);
     queued_bytes_ += slot.bytes;
     slot.place = write_place::ready;
 }
 
-void write_schedule::replaced(write_slot& slot, std::size_t bytes_before) {
+void write_schedule::replaced(write_slot& slot, std::size_t bytes_before) noexcept {
     if (slot.place == write_place::ready) {
         queued_bytes_ += slot.bytes;
         queued_bytes_ -= bytes_before;
@@ -123,7 +124,7 @@ void write_schedule::succeeded(std::size_t writes, duration took) noexcept {
     }
 }
 
-auto write_schedule::failed(write_batch batch, write_failure kind, time_point now) -> verdict {
+auto write_schedule::failed(write_batch batch, write_failure kind, time_point now) noexcept -> verdict {
     const bool is_outage = kind == write_failure::unavailable;
     if (is_outage) {
         // The whole source is left alone for a while; its queue and its other batches get turns after that.
@@ -165,10 +166,15 @@ bool write_schedule::may_halve_refused(const write_batch& batch) const noexcept 
                                })));
 }
 
-void write_schedule::halve(write_batch batch, time_point due, bool is_probing) {
+void write_schedule::halve(write_batch batch, time_point due, bool is_probing) noexcept {
     write_batch half{.is_split = true};
     const auto middle = batch.slots.begin() + static_cast<std::ptrdiff_t>(batch.slots.size() / 2);
-    half.slots.assign(middle, batch.slots.end());
+    try {
+        half.slots.assign(middle, batch.slots.end());
+    } catch (const std::bad_alloc&) {
+        wait(std::move(batch), due);
+        return;
+    }
     batch.slots.erase(middle, batch.slots.end());
     batch.is_split = true;
     batch.attempts = batch.refusals = 0;
@@ -177,11 +183,26 @@ void write_schedule::halve(write_batch batch, time_point due, bool is_probing) {
     wait(std::move(half), due);
 }
 
-void write_schedule::keep(write_batch batch, time_point now) {
-    wait(std::move(batch), after(now, options_.backoff.max));
+void write_schedule::keep(write_slot& slot, time_point now) noexcept {
+    write_batch alone{.is_split = true};
+    try {
+        alone.slots.push_back(&slot);
+    } catch (const std::bad_alloc&) {
+        enqueue(slot);
+        return;
+    }
+    wait(std::move(alone), after(now, options_.backoff.max));
 }
 
-void write_schedule::wait(write_batch batch, time_point due) {
+void write_schedule::wait(write_batch batch, time_point due) noexcept {
+    try {
+        waiting_.reserve(waiting_.size() + 1 <= waiting_.capacity() ? 0 : 2 * waiting_.size() + 1);
+    } catch (const std::bad_alloc&) {
+        for (write_slot* slot : batch.slots) {
+            enqueue(*slot);
+        }
+        return;
+    }
     waiting_.push_back(std::move(batch));
     write_batch& kept = waiting_.back();
     kept.due = due;

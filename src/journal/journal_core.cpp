@@ -270,17 +270,33 @@ void journal::core::close() {
         return;
     }
     is_closed_ = true;
-    idle_.wait(lock, [&] { return !is_leading_ && telling_ == 0; });
+    const auto is_idle = [&] { return !is_leading_ && telling_ == 0; };
+    idle_.wait(lock, is_idle);
     std::exception_ptr failed;
     if (!buffer_.empty() || window_.mark() > written_mark_ || durable_ < window_.last()) {
         failed = lead(lock, options_.sync != journal_sync::off);
+        idle_.wait(lock, is_idle);  // one who waits for the medium may have led right after
     }
     writer_->close();
     writer_.reset();
     folder_lock_.reset();
+    news last;
+    turn_away_locked(last);
+    tell(lock, std::move(last));
     if (failed) {
         std::rethrow_exception(failed);
     }
+}
+
+/// Who waits for what will not be: for the medium, with `off`.
+void journal::core::turn_away_locked(news& tell) {
+    for (waiter_ptr& each : waiters_) {
+        each->tell(waiter::news::served,
+                   std::make_exception_ptr(
+                       error(errc::closed, "journal: waiting for record " + std::to_string(each->sequence))));
+        tell.woken.push_back(std::move(each));
+    }
+    waiters_.clear();
 }
 
 journal_stats journal::core::stats() const {

@@ -100,7 +100,9 @@ private:
     void gather(guard& lock);
     void free_released(guard& lock);
     void publish(const std::exception_ptr& failed, std::uint64_t last, news& tell);
+    void remember_failed_locked(failed_range one);
     void hand_over_locked(news& tell);
+    void turn_away_locked(news& tell);
     void tell(guard& lock, news what);
     [[nodiscard]] bool is_known_locked(std::uint64_t sequence, bool on_medium,
                                        std::exception_ptr& error) const;

@@ -132,7 +132,7 @@ std::exception_ptr journal::core::lead(guard& lock, bool must_sync) {
         written_mark_ = mark;
         since_mark_ = 0;
     }
-    if (is_mark_due) {
+    if (mark_since_ && (is_mark_due || now >= after(*mark_since_, mark_delay))) {
         mark_since_.reset();
     }
     lock.unlock();
@@ -162,6 +162,7 @@ std::exception_ptr journal::core::lead(guard& lock, bool must_sync) {
 }
 
 /// The leader's, with the mutex, which it lets go of meanwhile: deletes segments that are released by now.
+/// What failed, a mark as well, is tried again a second later.
 void journal::core::free_released(guard& lock) {
     while (writer_->front_last() <= window_.mark()) {
         const std::uint64_t mark = window_.mark();
@@ -175,6 +176,9 @@ void journal::core::free_released(guard& lock) {
     disk_bytes_ = writer_->bytes_on_disk();
     front_last_ = writer_->front_last();
     counts_.segments = writer_->segments();
+    if (!mark_since_ && (window_.mark() > written_mark_ || front_last_ <= window_.mark())) {
+        mark_since_ = clock_.now();
+    }
 }
 
 /// Notes how a leader fared, and gathers who is served by it.
@@ -193,10 +197,7 @@ void journal::core::publish(const std::exception_ptr& failed, std::uint64_t last
                                    .error = failed});
         }
         if (first <= last) {
-            failed_.push_back({first, last, failed});
-            if (failed_.size() > remembered_failures) {
-                failed_.pop_front();
-            }
+            remember_failed_locked({first, last, failed});
             for (std::uint64_t sequence = first; sequence <= last; ++sequence) {
                 window_.release(sequence);
             }
@@ -225,6 +226,16 @@ void journal::core::publish(const std::exception_ptr& failed, std::uint64_t last
         }
     }
     async_waiters_.erase(kept, async_waiters_.end());
+}
+
+/// Of too many, the two oldest become one, with the records between them: whoever waits that late for one of
+/// those is told of a failure that it did not have, rather than another of a success that it did not have.
+void journal::core::remember_failed_locked(failed_range one) {
+    failed_.push_back(std::move(one));
+    if (failed_.size() > remembered_failures) {
+        failed_[1].first = failed_[0].first;
+        failed_.pop_front();
+    }
 }
 
 void journal::core::hand_over_locked(news& tell) {

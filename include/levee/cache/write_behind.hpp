@@ -259,7 +259,8 @@ public:
     [[nodiscard]] std::vector<letter> dead_letters() const { return core_->letters().list(); }
 
     /// Puts a dead letter back into the queue, as `put` or `erase` do, and forgets the letter. False: there
-    /// is none of this number, or a newer write of its key was accepted since (`discard` it then).
+    /// is none of this number, or a newer write of its key was accepted since (`discard` it then). While such
+    /// a write is with the source past a full queue, this waits for its end as for room.
     bool redrive(std::uint64_t id) {
         auto found = core_->letters().find(id);
         if (!found || found->is_superseded) {
@@ -286,6 +287,11 @@ public:
         return count;
     }
     /// Forgets a dead letter. False: there is none of this number.
+    ///
+    /// Not waited for: with a journal, the next owner may find the letter, or its write, when this process
+    /// dies soon after: within a second and the sync of a mark if nothing older is pending, and otherwise
+    /// until what was journaled before that write has ended, as well. Then the write is tried again, in its
+    /// key's order: it undoes nothing that was accepted after it.
     bool discard(std::uint64_t id) { return core_->letters().remove(id); }
 
     /// Drops the key from the caches; pending writes and the source are not touched.

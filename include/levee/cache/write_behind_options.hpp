@@ -92,8 +92,8 @@ struct write_behind_options {
     /// Makes acknowledged writes survive: set it, and `put` returns when its record is as safe as
     /// `journal_options::sync` says; what was not flushed is replayed by the next owner of the folder. Needs
     /// a key_codec and a codec. Dead letters are kept in the folder `dead` in it
-    /// (in memory alone with `journal_options::files`). `schedule` is set by the
-    /// cache.
+    /// (in memory alone with `journal_options::files`). `schedule` is set by the cache; `observer` is told of
+    /// the writes' journal and of the letters'.
     std::optional<journal_options> journal{};
 
     /// How long a write waits for its record in the journal to be safe; then errc::timeout, and the write may
@@ -109,8 +109,8 @@ struct write_behind_options {
     /// waits for it, 10 s at most. What it throws is ignored. Empty: they are only kept.
     std::function<void(const levee::dead_letter<K, V>&)> on_dead_letter{};
 
-    /// Dead letters kept, for people to look at and redrive. When there are more, writes are not given up but
-    /// go on waiting, one attempt each `backoff.max`. 10,000. At least 1.
+    /// Dead letters kept, for people to look at and redrive. When there are as many, writes are not given up
+    /// but wait for `backoff.max` and have all their attempts again. 10,000. At least 1.
     std::size_t max_dead_letters = 10'000;
 
     /// Batches under way at a time; keys are spread over them by hash. 1: databases with one writer, such as
@@ -160,8 +160,9 @@ struct write_behind_options {
     /// What a failure is. Empty: `classify_write_failure`.
     std::function<write_failure(const std::exception_ptr&)> classify{};
 
-    /// How many bytes a write counts for; called on the writer's thread, under no lock. Empty: the sizes of
-    /// the types, and of the characters in strings.
+    /// How many bytes a write counts for; called under no lock where the write is made: on the writer's
+    /// thread, on `executor` for `async_put_many` and `async_compute`, in the constructor for what is
+    /// replayed. Empty: the sizes of the types, and of the characters in strings.
     std::function<std::size_t(const K&, const V&)> size_of{};
 
     /// This process's number among the writers, in what the journal keeps and in `write_op::writer`. What is

@@ -45,7 +45,8 @@ namespace levee {
 /// on the medium goes to a new one. If that fails as well (the disk is full, or gone), whoever waits for
 /// these records gets the error, and the journal goes on with the next record: as soon as there is room again
 /// it works again. A record whose waiter got an error is released by the journal; it may be replayed all the
-/// same.
+/// same. Failures are remembered for those who ask later: 4,096 of them, and of older ones that everything
+/// from the first to the last failed.
 ///
 /// *Bounds.* `max_bytes` is never overrun: `append` throws `errc::full`. What has been appended and not been
 /// written is in memory; it is bounded by how many records their owners append without waiting for them.

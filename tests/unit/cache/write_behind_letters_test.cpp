@@ -14,34 +14,6 @@
 #include "write_behind_support.hpp"
 
 namespace levee {
-namespace tests {
-
-/// A text whose copies throw while `is_broken`, if it is "bad".
-struct brittle {
-    brittle() = default;
-    explicit brittle(std::string what) : text(std::move(what)) {}
-    brittle(const brittle& other) : text(checked(other).text) {}
-    brittle(brittle&&) noexcept = default;
-    brittle& operator=(const brittle& other) {
-        text = checked(other).text;
-        return *this;
-    }
-    brittle& operator=(brittle&&) noexcept = default;
-    ~brittle() = default;
-
-    static const brittle& checked(const brittle& other) {
-        if (is_broken && other.text == "bad") {
-            throw std::runtime_error("it broke");
-        }
-        return other;
-    }
-
-    static inline bool is_broken = false;
-    std::string text{};
-};
-
-}  // namespace tests
-
 namespace {
 
 namespace asio = boost::asio;
@@ -71,14 +43,6 @@ struct slow_disk_bench {
     asio::io_context disk;
     bench b;
 };
-
-std::vector<std::string> values_of(const std::vector<dead_letter<int, std::string>>& letters) {
-    std::vector<std::string> values;
-    for (const auto& each : letters) {
-        values.push_back(each.operation.value.value_or("erased"));
-    }
-    return values;
-}
 
 /// What the folder would be after kill -9.
 void copy_as_killed(const std::string& from, const std::string& to) {
@@ -201,19 +165,19 @@ TEST(write_behind_letters, a_write_that_stood_for_older_ones_has_given_them_up_t
 
 TEST(write_behind_letters, a_copy_that_throws_at_the_end_concerns_one_write) {
     std::vector<int> told;
-    bench_of<brittle> b({.flush_interval = 1h,
+    bench_of<fragile> b({.flush_interval = 1h,
                          .on_dead_letter = [&](const auto& each) { told.push_back(each.operation.key); }});
-    b.cache.put(1, brittle("good"));
-    b.cache.put(2, brittle("bad"));
-    b.cache.put(3, brittle("good"));
-    brittle::is_broken = true;
+    b.cache.put(1, fragile("good"));
+    b.cache.put(2, fragile("bad"));
+    b.cache.put(3, fragile("good"));
+    fragile::breaks = "bad";
     EXPECT_THROW(b.cache.close(0s), std::runtime_error);
-    brittle::is_broken = false;
+    fragile::breaks = nullptr;
     std::sort(told.begin(), told.end());
     EXPECT_EQ(told, (std::vector{1, 3}));
     EXPECT_EQ(b.cache.dead_letters().size(), 2U);
     EXPECT_EQ(b.cache.stats().dead_letters, 2U);
-    EXPECT_THROW(b.cache.put(4, brittle("late")), error);
+    EXPECT_THROW(b.cache.put(4, fragile("late")), error);
     EXPECT_TRUE(b.cache.close(0s));
 }
 

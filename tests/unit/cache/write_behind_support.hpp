@@ -3,8 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/bind_executor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 #include <chrono>
 #include <cstddef>
@@ -14,17 +18,65 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "levee/cache/write_behind.hpp"
+#include "levee/store/codec.hpp"
 #include "levee/store/source.hpp"
 #include "levee/testing/simulation.hpp"
 
 namespace levee::tests {
 
 using namespace std::chrono_literals;
+
+/// A text whose copies throw while a test wants that.
+struct fragile {
+    fragile() = default;
+    explicit fragile(std::string what) : text(std::move(what)) {}
+    fragile(const fragile& other) : text(checked(other).text) {}
+    fragile(fragile&&) noexcept = default;
+    fragile& operator=(const fragile& other) {
+        text = checked(other).text;
+        return *this;
+    }
+    fragile& operator=(fragile&&) noexcept = default;
+    ~fragile() = default;
+
+    static const fragile& checked(const fragile& other) {
+        if (breaks != nullptr && (*breaks == '\0' || other.text == breaks)) {
+            throw std::runtime_error("it broke");
+        }
+        return other;
+    }
+
+    /// Null: none; empty: all of them; else those of this text.
+    static inline const char* breaks = nullptr;
+    std::string text{};
+};
+
+/// Something that a coroutine waits for, and that heeds no cancellation.
+class stone {
+public:
+    boost::asio::awaitable<void> async_wait() {
+        auto begin = [this](auto handler) {
+            const auto held = std::make_shared<decltype(handler)>(std::move(handler));
+            lift_ = [held] {
+                const auto executor = boost::asio::get_associated_executor(*held);
+                boost::asio::post(executor, [held] { std::move (*held)(nullptr); });
+            };
+        };
+        co_await boost::asio::async_initiate<decltype(boost::asio::use_awaitable), void(std::exception_ptr)>(
+            begin, boost::asio::use_awaitable);
+    }
+    void lift() { std::exchange(lift_, nullptr)(); }
+
+private:
+    std::function<void()> lift_{};
+};
 
 /// A table in memory whose failures a test chooses. Coroutines that never suspend, unless told to.
 template <class V>
@@ -117,8 +169,11 @@ struct bench_of {
     }
 
     // Destructors run outside of virtual time: nothing would come of waiting.
-    static options at_once(options given) {
+    options at_once(options given) {
         given.close_timeout = 0s;
+        if (given.journal && given.journal->clock == nullptr) {
+            given.journal->clock = &world.clock();
+        }
         return given;
     }
     bool flush(duration within = 1min) {
@@ -135,8 +190,26 @@ using text_op = write_op<int, std::string>;
 using text_options = write_behind_options<int, std::string>;
 using bench = bench_of<std::string>;
 
+inline std::vector<std::string> values_of(const std::vector<dead_letter<int, std::string>>& letters) {
+    std::vector<std::string> values;
+    for (const auto& each : letters) {
+        values.push_back(each.operation.value.value_or("erased"));
+    }
+    return values;
+}
+
 inline std::exception_ptr failure(errc code) {
     return std::make_exception_ptr(error(code, "scripted"));
 }
 
 }  // namespace levee::tests
+
+template <>
+struct levee::codec<levee::tests::fragile> {
+    static void encode(const levee::tests::fragile& from, bytes& out) {
+        codec<std::string>::encode(from.text, out);
+    }
+    static std::optional<levee::tests::fragile> decode(bytes_view from) {
+        return levee::tests::fragile(std::string(as_text(from)));
+    }
+};

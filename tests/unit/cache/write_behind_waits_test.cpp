@@ -15,6 +15,7 @@
 
 #include "levee/async/runtime.hpp"
 #include "levee/store/source_from.hpp"
+#include "levee/testing/power_loss_files.hpp"
 #include "write_behind_support.hpp"
 
 namespace levee {
@@ -65,6 +66,56 @@ TEST(write_behind_waits, no_longer_than_the_deadline_after_a_write_through_that_
     let_go();
     b.world.run_for(1s);
     EXPECT_TRUE(is_ready(puts.front()));
+}
+
+// The segment cannot be deleted when its writes are flushed, but a second later.
+TEST(write_behind_waits, no_longer_for_room_in_the_journal_than_until_a_segment_is_deleted) {
+    const auto disk = std::make_shared<testing::power_loss_files>();
+    text_options options{.flush_interval = 1h, .full_timeout = 10h};
+    options.journal.emplace();
+    options.journal->segment_bytes = 4096;
+    options.journal->max_bytes = 3 * 4096;
+    options.journal->files = disk;
+    bench b(std::move(options), 100);
+    const auto put = [&](int key) { return b.cache.async_put(key, std::string(1000, 'x'), b.token()); };
+    const auto is_ready = [](const auto& done) { return done.wait_for(0s) == std::future_status::ready; };
+    for (int key = 0;; ++key) {
+        auto done = put(key);
+        b.world.run_for(10ms);
+        if (!is_ready(done)) {
+            disk->set_read_only(true);
+            EXPECT_TRUE(b.flush());
+            EXPECT_FALSE(is_ready(done));
+            disk->set_read_only(false);
+            b.world.run_for(10s);
+            EXPECT_TRUE(is_ready(done));
+            break;
+        }
+        ASSERT_LT(key, 100);
+    }
+}
+
+// What an executor needs to come to an end: see asio's io_context::run.
+TEST(write_behind_waits, for_no_timer_when_nothing_is_pending) {
+    const auto disk = std::make_shared<testing::power_loss_files>();
+    text_options options{.flush_interval = 10h,
+                         .max_pending = 1,
+                         .full_timeout = 20h,
+                         .durable_timeout = 30h,
+                         .age_alarm = 40h,
+                         .on_age_alarm = [](duration) {}};
+    options.journal.emplace();
+    options.journal->files = disk;
+    bench b(std::move(options));
+    b.get([&](auto token) { return b.cache.async_put(1, "a", token); }, 1ms);
+    auto waits = b.cache.async_put(2, "b", b.token());
+    b.world.run_for(1ms);
+    EXPECT_GT(b.world.sleeping(), 0U);
+    EXPECT_TRUE(b.get([&](auto token) { return b.cache.async_flush(50h, token); }));
+    EXPECT_EQ(waits.wait_for(0s), std::future_status::ready);
+    EXPECT_TRUE(b.get([&](auto token) { return b.cache.async_flush(50h, token); }));
+    EXPECT_EQ(b.db->rows.size(), 2U);
+    EXPECT_EQ(b.world.sleeping(), 0U);
 }
 
 thread_local bool is_putting = false;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <cstdint>
 #include <filesystem>
@@ -24,14 +25,22 @@
 namespace {
 
 std::multiset<std::string>* synced_folders = nullptr;
+std::string* not_syncable = nullptr;
+
+std::string path_of(int file) {
+    return std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(file)).string();
+}
 
 }  // namespace
 
-/// In place of the system's: notes what is synced, while a test asks for it.
+/// In place of the system's: notes what is synced, or refuses that, while a test asks for it.
 extern "C" int fsync(int file) {
     if (synced_folders != nullptr) {
-        const auto link = "/proc/self/fd/" + std::to_string(file);
-        synced_folders->insert(std::filesystem::read_symlink(link).string());
+        synced_folders->insert(path_of(file));
+    }
+    if (not_syncable != nullptr && *not_syncable == path_of(file)) {
+        errno = EINVAL;  // as on a file system without such a call
+        return -1;
     }
     return static_cast<int>(::syscall(SYS_fsync, file));
 }
@@ -230,6 +239,34 @@ TEST(journal_files, syncs_the_folder_above_even_if_somebody_else_made_the_journa
         EXPECT_GE(synced.count(above), 1U) << path;
         EXPECT_GE(synced.count(above + "/made"), 1U) << path;
     }
+}
+
+// The one above need not be ours, nor on the same file system; without the others a power loss takes the
+// journal.
+TEST(journal_files, of_folders_that_cannot_be_synced_only_one_that_was_there_before_is_put_up_with) {
+    const temp_dir folder;
+    const std::string above = std::filesystem::canonical(folder.path()).string();
+    std::string refused = above;
+    const auto opens = [&] {
+        not_syncable = &refused;
+        bool is_open = true;
+        try {
+            opened one({.folder = folder / "journal"});
+        } catch (const levee::error& failed) {
+            is_open = false;
+            EXPECT_EQ(failed.code(), std::errc::invalid_argument);
+            EXPECT_NE(std::string(failed.what()).find(std::filesystem::path(refused).filename()),
+                      std::string::npos)
+                << failed.what();
+        }
+        not_syncable = nullptr;
+        return is_open;
+    };
+    EXPECT_FALSE(opens()) << "its name, just made, is not on the medium";
+    ASSERT_TRUE(std::filesystem::exists(folder / "journal"));
+    EXPECT_TRUE(opens());
+    refused = above + "/journal";
+    EXPECT_FALSE(opens()) << "the segments' names are not on the medium";
 }
 
 TEST(journal_files, keeps_its_files_to_the_owner) {

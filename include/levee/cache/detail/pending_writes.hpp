@@ -59,6 +59,8 @@ struct pending_slot : write_slot {
     pending_slot* told_after = nullptr;  ///< While `telling::queued`: the next one's turn, or null.
     bool is_counted = true;  ///< Has a place among `max_pending`; not: written through past a full queue.
 
+    /// Its writer gave it to the source itself, and what became of it is not known yet, or not told.
+    [[nodiscard]] bool is_direct() const noexcept { return flying && !is_counted; }
     [[nodiscard]] const pending_write<V>& newest() const noexcept { return waiting ? *waiting : *flying; }
     [[nodiscard]] pending_write<V>* find(std::uint64_t sequence) noexcept {
         if (waiting && waiting->sequence == sequence) {
@@ -169,10 +171,7 @@ public:
         auto batch = schedule_.take(now, is_urgent);
         if (batch) {
             for (write_slot* each : batch->slots) {
-                slot& flown = of(each);
-                flown.flying = std::move(flown.waiting);
-                flown.waiting.reset();
-                flown.bytes = 0;
+                fly(of(each));
             }
         }
         return batch;
@@ -187,11 +186,11 @@ public:
             if (!at.waiting) {
                 return false;
             }
+            at.waiting->cover(std::move(*at.flying));
             superseded(*at.flying);
             if (holes_.supersede) {
                 at.waiting->value = std::move(at.flying->value);
             }
-            at.waiting->cover(std::move(*at.flying));
             at.flying.reset();
             queue(at);
             return true;
@@ -200,12 +199,12 @@ public:
             return nullptr;
         }
         slot& first = of(batch.slots.front());
-        const std::vector<write_slot*> kept = batch.slots;
-        if (schedule_.failed(std::move(batch), kind, now) == write_schedule::verdict::give_up) {
-            return &first;
-        }
-        for (write_slot* each : kept) {
+        for (write_slot* each : batch.slots) {
             back(of(each));
+        }
+        if (schedule_.failed(std::move(batch), kind, now) == write_schedule::verdict::give_up) {
+            fly(first);
+            return &first;
         }
         return nullptr;
     }
@@ -215,17 +214,14 @@ public:
     template <class Superseded>
     void keep(slot& at, time_point now, Superseded superseded) {
         if (at.waiting) {
-            superseded(*at.flying);
             at.waiting->cover(std::move(*at.flying));
+            superseded(*at.flying);
             at.flying.reset();
             queue(at);
             return;
         }
-        write_batch alone;
-        alone.slots.push_back(&at);
-        alone.is_split = true;
-        schedule_.keep(std::move(alone), now);
         back(at);
+        schedule_.keep(at, now);
     }
 
     /// Calls `f` with the slots whose write is with the source as far as they know, direct ones left out.
@@ -293,7 +289,12 @@ private:
         schedule_.enqueue(at);
     }
 
-    void back(slot& at) {
+    static void fly(slot& at) {
+        at.flying = std::move(at.waiting);
+        at.waiting.reset();
+        at.bytes = 0;
+    }
+    static void back(slot& at) {
         at.waiting = std::move(at.flying);
         at.flying.reset();
         at.bytes = at.waiting->size;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "levee/async/scheduler.hpp"
+#include "levee/cache/detail/alarm.hpp"
 #include "levee/core/clock.hpp"
 
 namespace levee::cache_detail {
@@ -32,14 +33,12 @@ public:
     /// does: nothing else frees the coroutine, and what it holds. Cancelled (terminal), it throws.
     [[nodiscard]] static boost::asio::awaitable<void> async_wait(std::shared_ptr<wake_up> self);
 
-    /// Notifies at that time, if this object still exists then.
+    /// Notifies at that time, if this object still exists then; the time of an earlier call is called off.
     void notify_at(const std::shared_ptr<async::scheduler>& time, time_point when);
+    /// At no time: nothing of `notify_at` is left.
+    void notify_never() noexcept;
 
 private:
-    [[nodiscard]] static boost::asio::awaitable<void> ring(std::weak_ptr<wake_up> bell,
-                                                           std::shared_ptr<async::scheduler> time,
-                                                           time_point when);
-
     struct sleeper {
         virtual ~sleeper() = default;
         virtual void wake(bool is_cancelled) noexcept = 0;
@@ -53,6 +52,7 @@ private:
     std::mutex mutex_;  // guards all below
     std::condition_variable woken_;
     bool is_notified_ = false;
+    std::unique_ptr<alarm> alarm_;
     std::vector<std::shared_ptr<sleeper>> asleep_;  // more than one while a cancelled one is on its way out
 };
 

@@ -32,6 +32,16 @@ auto write_behind_core<K, V, Hash, Eq>::prepare(const K& key, std::optional<V> v
 }
 
 template <class K, class V, class Hash, class Eq>
+auto write_behind_core<K, V, Hash, Eq>::prepare_late(const K& key, std::optional<V> value,
+                                                     std::uint64_t version) -> write {
+    const callback_gate::pass mine(callbacks_);
+    if (!mine) {
+        throw error(errc::closed, "writing to a write-behind cache that was closed");
+    }
+    return prepare(key, std::move(value), version);
+}
+
+template <class K, class V, class Hash, class Eq>
 bool write_behind_core<K, V, Hash, Eq>::take_room(std::size_t keys, std::size_t bytes) noexcept {
     if (keys != 0 && keys_.fetch_add(keys) + keys > options_.max_pending) {
         keys_.fetch_sub(keys);
@@ -49,8 +59,11 @@ bool write_behind_core<K, V, Hash, Eq>::take_room(std::size_t keys, std::size_t 
 
 template <class K, class V, class Hash, class Eq>
 void write_behind_core<K, V, Hash, Eq>::give_room(std::size_t keys, std::size_t bytes) noexcept {
-    keys_.fetch_sub(keys);
+    const bool is_last = keys_.fetch_sub(keys) == keys && keys != 0;
     bytes_.fetch_sub(bytes);
+    if (is_last && has_alarm()) {
+        watch_bell_->notify();
+    }
 }
 
 // The journal's number, or the next. Under the key's lock: a key's writes are numbered in their order.
@@ -92,6 +105,9 @@ auto write_behind_core<K, V, Hash, Eq>::accept(const K& key, write& made, const 
             return {.what = answer::changed};
         }
         slot* held = at.writes.find(key);
+        if (condition.letter != 0 && held != nullptr && held->is_direct()) {
+            return {.what = answer::full_of_bytes};  // if the source takes that, the letter is an older write
+        }
         if (held != nullptr && made.version != 0 && made.version <= held->newest().version) {
             if (condition.letter != 0) {
                 return {.what = answer::changed};

@@ -79,7 +79,7 @@ struct write_behind_async {
         const time_point deadline = full_deadline(*shared);
         std::vector<std::uint64_t> sequences;
         for (auto& entry : entries) {
-            auto made = shared->prepare(entry.first, std::move(entry.second), 0);
+            auto made = shared->prepare_late(entry.first, std::move(entry.second), 0);
             auto putting = core::async_put(shared, entry.first, std::move(made), deadline, {});
             const auto sequence = co_await std::move(putting);
             sequences.push_back(sequence.value_or(0));

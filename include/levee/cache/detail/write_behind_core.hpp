@@ -128,6 +128,8 @@ public:
         std::vector<std::uint64_t> older_letters{};  ///< Of one that goes to the source directly.
     };
     [[nodiscard]] write prepare(const K& key, std::optional<V> value, std::uint64_t version) const;
+    /// The same for an operation that may outlive the cache: errc::closed after `abandon`.
+    [[nodiscard]] write prepare_late(const K& key, std::optional<V> value, std::uint64_t version);
     /// `made` is moved from only if it is accepted, or if this throws.
     [[nodiscard]] accepted_write accept(const K& key, write& made, const write_condition& condition = {});
 
@@ -167,10 +169,8 @@ public:
     }
     [[nodiscard]] bool has_up_to(std::uint64_t sequence);
     [[nodiscard]] bool is_abandoned() const noexcept { return is_abandoned_.load(); }
-    void refuse_writes() noexcept {
-        is_closed_.store(true);
-        changes_.notify_all();
-    }
+    /// Whatever is accepted was accepted before this returns.
+    void refuse_writes() noexcept;
     /// Sends what was accepted up to `sequence`. False: the deadline came first, or the end.
     bool flush(std::uint64_t sequence, time_point deadline);
     [[nodiscard]] static awaitable<bool> async_flush(self_ptr self, std::uint64_t sequence,
@@ -238,6 +238,7 @@ private:
     void supersede_letters(std::vector<std::uint64_t> ids, std::uint64_t sequence) noexcept;
     [[nodiscard]] bool take_room(std::size_t keys, std::size_t bytes) noexcept;
     void give_room(std::size_t keys, std::size_t bytes) noexcept;
+    void note_room_on_disk(journal_options& of);
     [[nodiscard]] bool has_alarm() const noexcept {
         return options_.age_alarm > duration::zero() && options_.on_age_alarm;
     }
@@ -324,6 +325,7 @@ private:
     std::shared_ptr<write_log> log_;
     dead_letters<K, V, Eq> letters_;
     wait_list changes_;  // rung when something has ended
+    const std::shared_ptr<wake_up> watch_bell_ = std::make_shared<wake_up>();  // the one who watches ages
     callback_gate callbacks_;
     std::atomic<std::size_t> keys_{0}, bytes_{0};
     std::atomic<std::uint64_t> last_sequence_{0};

@@ -5,6 +5,16 @@
 
 namespace levee::cache_detail {
 
+// A writer who saw that it is open has its key's lock until its write is counted.
+template <class K, class V, class Hash, class Eq>
+void write_behind_core<K, V, Hash, Eq>::refuse_writes() noexcept {
+    is_closed_.store(true);
+    for (const auto& each : shards_) {
+        const std::lock_guard lock(each->mutex);
+    }
+    changes_.notify_all();
+}
+
 template <class K, class V, class Hash, class Eq>
 bool write_behind_core<K, V, Hash, Eq>::has_up_to(std::uint64_t sequence) {
     return std::any_of(shards_.begin(), shards_.end(), [sequence](const auto& at) {
@@ -54,7 +64,7 @@ auto write_behind_core<K, V, Hash, Eq>::async_flush(self_ptr self, std::uint64_t
 template <class K, class V, class Hash, class Eq>
 void write_behind_core<K, V, Hash, Eq>::abandon() {
     callback_gate::pass mine(callbacks_);
-    is_closed_.store(true);
+    refuse_writes();
     std::exception_ptr failure;
     if (!is_abandoned_.exchange(true)) {
         for (const auto& each : shards_) {
@@ -72,6 +82,7 @@ void write_behind_core<K, V, Hash, Eq>::abandon() {
             }
         }
         changes_.notify_all();
+        watch_bell_->notify();
     }
     mine.leave();
     callbacks_.close();

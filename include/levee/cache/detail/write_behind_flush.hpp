@@ -66,13 +66,14 @@ auto write_behind_core<K, V, Hash, Eq>::work(self_ptr self, shard& at) -> awaita
         }
         if (is_broken) {
             try {
+                at.timer_at = (time_point::max)();
                 at.bell->notify_at(self->time_, after(self->time_->now(), self->options_.backoff.max));
                 next = turn::asleep;
             } catch (...) {  // then without a rest
             }
         }
         if (next == turn::over) {
-            co_return;
+            co_return;  // from here on, another worker may run
         }
         if (next == turn::asleep) {
             auto waiting = wake_up::async_wait(at.bell);
@@ -94,6 +95,8 @@ auto write_behind_core<K, V, Hash, Eq>::send_next(self_ptr self, shard& at) -> a
         at.sleeps_until = (time_point::min)();
         const bool is_urgent = self->is_urgent();
         if (self->is_abandoned_.load() || at.writes.schedule().is_idle()) {
+            at.bell->notify_never();  // under the lock: before another worker sets it
+            at.timer_at = (time_point::max)();
             at.is_running = false;
             co_return turn::over;
         }
@@ -105,8 +108,9 @@ auto write_behind_core<K, V, Hash, Eq>::send_next(self_ptr self, shard& at) -> a
     if (!batch) {
         // One timer for the next wake-up; an earlier one that is set already will do, and is looked at again.
         if (until < at.timer_at || at.timer_at <= now) {
-            at.timer_at = until;
+            at.timer_at = (time_point::max)();
             at.bell->notify_at(self->time_, until);
+            at.timer_at = until;
         }
         co_return turn::asleep;
     }

@@ -66,7 +66,9 @@ void write_behind_core<K, V, Hash, Eq>::open() {
         };
         std::vector<record> found;
         replayed all;
-        log_ = write_log::open(*options_.journal, disk, time_, [&](std::uint64_t sequence, bytes_view what) {
+        journal_options kept = *options_.journal;
+        note_room_on_disk(kept);
+        log_ = write_log::open(std::move(kept), disk, time_, [&](std::uint64_t sequence, bytes_view what) {
             if (holes_.replay_order) {
                 found.push_back({sequence, bytes(what.begin(), what.end())});
             } else {
@@ -86,12 +88,30 @@ void write_behind_core<K, V, Hash, Eq>::open() {
         tell_again(std::move(all.given_up));
         for (const auto& each : shards_) {
             wake(*each);
+            for (std::size_t i = 0; has_peers() && i < max_tellers; ++i) {
+                start_tellers(*each);
+            }
         }
     } else {
         throw std::invalid_argument(
             "write_behind_options::journal is set; it needs a levee::key_codec for K and a levee::codec for "
             "V");
     }
+}
+
+// Who waits for room looks again when the disk has some: after a flush that may be later than the release.
+template <class K, class V, class Hash, class Eq>
+void write_behind_core<K, V, Hash, Eq>::note_room_on_disk(journal_options& of) {
+    of.observer = [weak = this->weak_from_this(), next = std::move(of.observer)](const journal_event& event) {
+        const bool has_room = event.kind == journal_event_kind::segment_freed ||
+                              event.kind == journal_event_kind::records_failed;
+        if (const auto self = has_room ? weak.lock() : nullptr) {
+            self->changes_.notify_all();
+        }
+        if (next) {
+            next(event);
+        }
+    };
 }
 
 // The owner before may have ended between a letter's safety and its telling: they are told by this one, where

@@ -200,7 +200,15 @@ auto write_behind_core<K, V, Hash, Eq>::watch(self_ptr self) -> awaitable<void> 
         }
         const duration left = is_told ? self->options_.age_alarm / 2 : self->options_.age_alarm - age;
         const time_point until = after(self->time_->now(), (std::max)(left, duration(1'000'000)));
-        co_await self->time_->sleep_until(until);
+        try {
+            self->watch_bell_->notify_at(self->time_, until);
+        } catch (...) {  // no memory: the next write starts another
+            self->is_watching_.store(false);
+            co_return;
+        }
+        auto waiting = wake_up::async_wait(self->watch_bell_);
+        co_await std::move(waiting);
+        self->watch_bell_->notify_never();
     }
 }
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <exception>
@@ -14,6 +15,7 @@
 #include <utility>
 
 #include "levee/async/scheduler.hpp"
+#include "levee/cache/detail/alarm.hpp"
 #include "levee/core/bytes.hpp"
 #include "levee/core/clock.hpp"
 #include "levee/journal/journal.hpp"
@@ -56,7 +58,7 @@ public:
     /// After `close` too: then it is forgotten.
     void release(std::span<const std::uint64_t> sequences) noexcept;
 
-    void close() { journal_->close(); }
+    void close();
     [[nodiscard]] journal_stats stats() const { return journal_->stats(); }
     [[nodiscard]] const journal_recovery& recovery() const noexcept { return journal_->recovery(); }
 
@@ -64,9 +66,6 @@ private:
     write_log(boost::asio::any_io_executor runs_on, std::shared_ptr<async::scheduler> time)
         : runs_on_(std::move(runs_on)), time_(std::move(time)) {}
     void sync_at(time_point when);
-    [[nodiscard]] static boost::asio::awaitable<void> sync_later(std::weak_ptr<write_log> of,
-                                                                 std::shared_ptr<async::scheduler> time,
-                                                                 time_point when);
 
     /// One call of `when_durable`: told by the journal or by its deadline, whichever comes first.
     struct awaited {
@@ -77,18 +76,22 @@ private:
         time_point deadline;
         std::function<void(std::exception_ptr)> done;
         std::atomic<bool> is_over{false};
+        bool is_kept = false;  // counted in `kept_`; under the log's mutex
     };
     void keep_deadline(std::shared_ptr<awaited> one);
-    [[nodiscard]] static boost::asio::awaitable<void> watch_deadlines(std::weak_ptr<write_log> of,
-                                                                      std::shared_ptr<async::scheduler> time);
-    [[nodiscard]] time_point tell_late(time_point now);
+    void forget_deadline(awaited& one) noexcept;
+    void tell_late() noexcept;
+    [[nodiscard]] time_point next_deadline_locked();
+    void watch_locked(time_point until);
 
     const boost::asio::any_io_executor runs_on_;
     const std::shared_ptr<async::scheduler> time_;
     std::unique_ptr<journal> journal_;
     std::mutex mutex_;                                // guards below
     std::deque<std::shared_ptr<awaited>> deadlines_;  // the first ones are gone when they are over
-    bool is_watching_ = false;
+    std::size_t kept_ = 0;                            // of these, not over
+    std::unique_ptr<alarm> deadline_alarm_;           // null while there are none
+    std::unique_ptr<alarm> sync_alarm_;               // the journal's wish
 };
 
 }  // namespace levee::cache_detail

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <vector>
 
@@ -30,8 +29,34 @@ enum class write_place : std::uint8_t { none, ready, flying, retrying };
 /// What the schedule knows of a key with pending writes. At most one of its writes is with the source.
 struct write_slot {
     write_place place = write_place::none;
-    std::size_t bytes = 0;  ///< Of the waiting write.
-    time_point since{};     ///< When the oldest write that this one stands for was accepted.
+    std::size_t bytes = 0;         ///< Of the waiting write.
+    time_point since{};            ///< When the oldest write that this one stands for was accepted.
+    write_slot* behind = nullptr;  ///< In the queue: the next one.
+};
+
+/// Slots in a row. Allocates nothing.
+///
+/// Thread safety: unsafe.
+class slot_queue {
+public:
+    [[nodiscard]] bool empty() const noexcept { return first_ == nullptr; }
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    [[nodiscard]] write_slot* front() const noexcept { return first_; }
+    void push_back(write_slot& one) noexcept {
+        one.behind = nullptr;
+        (first_ == nullptr ? first_ : last_->behind) = &one;
+        last_ = &one;
+        ++size_;
+    }
+    void pop_front() noexcept {
+        first_ = first_->behind;
+        --size_;
+    }
+
+private:
+    write_slot* first_ = nullptr;
+    write_slot* last_ = nullptr;
+    std::size_t size_ = 0;
 };
 
 /// Writes that go to the source together, none twice.
@@ -81,18 +106,23 @@ struct write_defences_off {
 ///
 /// Keys are slots that the owner keeps where they are while they are in here.
 ///
+/// *Want of memory* concerns `take` alone, which changes nothing then. What cannot wait for its next attempt
+/// for want of memory goes back to the queue, and its attempts begin anew; a batch that cannot be halved
+/// waits whole.
+///
 /// Thread safety: unsafe.
 class write_schedule {
 public:
     explicit write_schedule(const schedule_options& options);
 
     /// A write is to go: to the end of the queue. Not in the queue or in a batch already.
-    void enqueue(write_slot& slot);
+    void enqueue(write_slot& slot) noexcept;
 
     /// A newer write replaced the one that waits: one that waited for another attempt is new again.
-    void replaced(write_slot& slot, std::size_t bytes_before);
+    void replaced(write_slot& slot, std::size_t bytes_before) noexcept;
 
-    /// The batch to send now, or none. `is_urgent`: without waiting for company (flush, close).
+    /// The batch to send now, or none. `is_urgent`: without waiting for company (flush, close). Errors:
+    /// std::bad_alloc.
     [[nodiscard]] std::optional<write_batch> take(time_point now, bool is_urgent);
 
     /// When `take` may answer something, if nothing happens until then; time_point::max(): it cannot.
@@ -112,10 +142,10 @@ public:
         retry,    ///< They wait in here.
         give_up,  ///< It is one, and its attempts are used up: the caller takes it away.
     };
-    [[nodiscard]] verdict failed(write_batch batch, write_failure kind, time_point now);
+    [[nodiscard]] verdict failed(write_batch batch, write_failure kind, time_point now) noexcept;
 
     /// Nobody can take the write that was given up: it waits longer.
-    void keep(write_batch batch, time_point now);
+    void keep(write_slot& slot, time_point now) noexcept;
 
     [[nodiscard]] std::size_t queued() const noexcept { return queue_.size(); }
     [[nodiscard]] bool is_idle() const noexcept { return queue_.empty() && waiting_.empty(); }
@@ -124,14 +154,14 @@ public:
 private:
     [[nodiscard]] bool is_due(time_point now, bool is_urgent) const noexcept;
     [[nodiscard]] write_batch from_queue();
-    void wait(write_batch batch, time_point due);
-    void halve(write_batch batch, time_point due, bool is_probing);
+    void wait(write_batch batch, time_point due) noexcept;
+    void halve(write_batch batch, time_point due, bool is_probing) noexcept;
     [[nodiscard]] bool may_halve_refused(const write_batch& batch) const noexcept;
     void spend(std::size_t writes, time_point now) noexcept;
 
     schedule_options options_;
     xoshiro256 random_;
-    std::deque<write_slot*> queue_;
+    slot_queue queue_;
     std::size_t queued_bytes_ = 0;
     std::vector<write_batch> waiting_;  // for another attempt
     std::size_t limit_;                 // of a batch now: adaptive
