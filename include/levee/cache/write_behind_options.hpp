@@ -77,7 +77,8 @@ struct write_behind_options {
     /// written often is written once. Zero: not at all.
     duration flush_interval = std::chrono::seconds(1);
 
-    /// Keys with pending writes, at most. 10,000. At least 1.
+    /// Keys with pending writes, at most; 8 bytes for each are taken at once, for a million of each worker's,
+    /// so that no write waits while a table grows. 10,000. At least 1.
     std::size_t max_pending = 10'000;
 
     /// What a write does that finds no room: its key has nothing pending and there are `max_pending` others,

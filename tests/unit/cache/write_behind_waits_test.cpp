@@ -118,6 +118,30 @@ TEST(write_behind_waits, for_no_timer_when_nothing_is_pending) {
     EXPECT_EQ(b.world.sleeping(), 0U);
 }
 
+/// Counts its calls. A map of keys with such a hash calls it for each of them when it grows.
+struct counting_hash {
+    static inline std::size_t calls = 0;
+    std::size_t operator()(int key) const noexcept {
+        ++calls;
+        return static_cast<std::size_t>(key);
+    }
+};
+
+TEST(write_behind_waits, until_all_that_is_pending_has_been_moved_for_no_write) {
+    testing::simulation world(1);
+    write_behind<int, std::string, counting_hash> cache(
+        std::make_shared<scripted_table<std::string>>(),
+        {.local = {.max_entries = 10}, .executor = world.executor(), .scheduler = world.scheduler()},
+        {.max_pending = 3'000, .close_timeout = 0s});
+    std::size_t most = 0;
+    for (int key = 0; key < 3'000; ++key) {
+        counting_hash::calls = 0;
+        cache.put(key, "a");
+        most = std::max(most, counting_hash::calls);
+    }
+    EXPECT_LT(most, 10U);
+}
+
 thread_local bool is_putting = false;
 
 TEST(write_behind_waits, for_no_store_on_a_thread_of_the_executor_where_those_run) {

@@ -116,6 +116,9 @@ public:
     pending_writes(const schedule_options& options, const write_defences_off& holes)
         : schedule_(options), holes_(holes) {}
 
+    /// Up to so many keys no write moves the others: growing by half a hundred thousand takes 50 ms.
+    void reserve(std::size_t count) { slots_.reserve(count); }
+
     [[nodiscard]] slot* find(const K& key) {
         const auto at = slots_.find(key);
         return at == slots_.end() ? nullptr : &at->second;

@@ -204,6 +204,7 @@ private:
             replayed{0}, alarms{0};
     };
     static constexpr std::size_t max_tellers = 8;
+    static constexpr std::size_t reserved_keys = std::size_t{1} << 20U;  // of a worker, at most: 8 MiB
 
     // While somebody wants all to be sent, nothing waits for company.
     class hurry {

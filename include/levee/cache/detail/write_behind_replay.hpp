@@ -44,6 +44,7 @@ write_behind_core<K, V, Hash, Eq>::write_behind_core(std::shared_ptr<cache_type>
     const std::uint64_t seed = cache_->options().seed != 0 ? cache_->options().seed : system_seed();
     for (std::size_t i = 0; i < options_.workers; ++i) {
         shards_.push_back(std::make_unique<shard>(schedule_of(options_, seed + i), holes_));
+        shards_.back()->writes.reserve((std::min)(options_.max_pending / options_.workers, reserved_keys));
     }
 }
 
