@@ -42,9 +42,12 @@ write_behind_core<K, V, Hash, Eq>::write_behind_core(std::shared_ptr<cache_type>
                                  o.max_dead_letters, o.workers, o.batch_size, o.batch_attempts,
                                  o.max_attempts, o.permanent_attempts, o.max_writes_per_second, o.backoff});
     const std::uint64_t seed = cache_->options().seed != 0 ? cache_->options().seed : system_seed();
+    const std::size_t mean = options_.max_pending / options_.workers;
+    const std::size_t share =
+        options_.workers == 1 ? mean : mean + mean / 8 + 64;  // keys are not spread evenly
     for (std::size_t i = 0; i < options_.workers; ++i) {
         shards_.push_back(std::make_unique<shard>(schedule_of(options_, seed + i), holes_));
-        shards_.back()->writes.reserve((std::min)(options_.max_pending / options_.workers, reserved_keys));
+        shards_.back()->writes.reserve((std::min)(share, reserved_keys));
     }
 }
 
