@@ -5,9 +5,11 @@
 namespace levee::local_detail {
 
 void shared_advisor::publish() noexcept {
-    advice_.store(
-        std::uint64_t{generation_} << 16 | std::uint64_t{advisor_.sample_bits()} << 8 | advisor_.chosen(),
-        std::memory_order_relaxed);
+    const std::uint64_t word =
+        std::uint64_t{generation_} << 16 | std::uint64_t{advisor_.sample_bits()} << 8 | advisor_.chosen();
+    if (word != advice_.load(std::memory_order_relaxed)) {  // writing takes the line from those who read it
+        advice_.store(word, std::memory_order_relaxed);
+    }
 }
 
 void shared_advisor::expect(std::size_t entries, bool is_known, bool weighted) {

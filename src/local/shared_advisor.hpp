@@ -79,7 +79,7 @@ private:
     const std::uint64_t seed_;
     const std::size_t shards_;
     std::atomic<std::uint64_t> advice_{division_advisor::first};
-    mutable std::mutex mutex_{};  // of all below
+    alignas(64) mutable std::mutex mutex_{};  // of all below; above is what is read at each miss
     division_advisor advisor_;
     std::uint32_t generation_ = 0;
     std::size_t sized_for_ = 0;  // entries
