@@ -1,5 +1,6 @@
 #include "levee/local/detail/group_table.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -30,8 +31,7 @@ constexpr std::uint8_t saturated = 255;
 group_table::group_table(const slot_layout& layout, std::size_t groups, std::size_t bytes,
                          bool is_mapped) noexcept
     : groups_(groups),
-      tags_(reinterpret_cast<std::uint64_t*>(this + 1)),
-      slots_(reinterpret_cast<std::byte*>(tags_ + 2 * groups)),
+      slots_(reinterpret_cast<std::byte*>(tags() + 2 * groups)),
       stride_(layout.stride),
       payload_(layout.payload),
       ids_(reinterpret_cast<std::uint32_t*>(slots_ + groups * slots_in_group * layout.stride)),
@@ -43,13 +43,15 @@ group_table::pointer group_table::make(const slot_layout& layout, std::size_t gr
     if (groups == 0 || groups > most_groups) {
         throw std::bad_alloc();
     }
-    const std::size_t bytes =
-        sizeof(group_table) + groups * (16 + slots_in_group * layout.stride + 16 * sizeof(std::uint32_t));
+    const std::size_t group_bytes = 16 + slots_in_group * layout.stride + 16 * sizeof(std::uint32_t);
+    const std::size_t bytes = sizeof(group_table) + groups * group_bytes;
 #if defined(__linux__)
     // Mapped, so that what is not touched takes no memory; aligned, so that it can have huge pages.
     if (bytes >= huge_page / 2) {
         const std::size_t in_huge_pages = round_up(bytes, huge_page);
-        const std::size_t whole = in_huge_pages <= bytes + bytes / 4 ? in_huge_pages : round_up(bytes, 4096);
+        const bool is_near = in_huge_pages <= bytes + bytes / 4;
+        const std::size_t whole = is_near ? in_huge_pages : round_up(bytes, 4096);
+        groups = std::min(most_groups, (whole - sizeof(group_table)) / group_bytes);
         void* const mapped = ::mmap(nullptr, whole + huge_page, PROT_READ | PROT_WRITE,
                                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (mapped == MAP_FAILED) {
@@ -95,7 +97,7 @@ void group_table::free_memory::operator()(group_table* table) const noexcept {
 // The lock's holder is the only one to change tags; readers change bits beside those of the second word.
 void group_table::set_tag(slot_number at, std::uint8_t tag) const noexcept {
     const std::uint64_t change = std::uint64_t{static_cast<std::uint8_t>(tag ^ this->tag(at))} << at % 8 * 8;
-    const std::atomic_ref word(tags_[at >> 3]);
+    const std::atomic_ref word(tags()[at >> 3]);
     if ((at >> 3 & 1U) == 0) {
         word.store(word.load(std::memory_order_relaxed) ^ change, std::memory_order_release);
     } else {
@@ -104,8 +106,9 @@ void group_table::set_tag(slot_number at, std::uint8_t tag) const noexcept {
 }
 
 slot_number group_table::take_empty(hash_parts hash) noexcept {
-    for (std::size_t group = home(hash);; group = next(group)) {
-        if (const unsigned empty = group_tags::read(tags_ + 2 * group).match_tag(tag_empty)) {
+    std::size_t group = home(hash);
+    for (std::size_t probed = 1;; group = next(group, probed++, hash)) {
+        if (const unsigned empty = group_tags::read(tags() + 2 * group).match_tag(tag_empty)) {
             return static_cast<slot_number>(group << 4 | static_cast<unsigned>(std::countr_zero(empty)));
         }
         const slot_number counter = passed_counter(group);
@@ -116,7 +119,8 @@ slot_number group_table::take_empty(hash_parts hash) noexcept {
 }
 
 void group_table::unmark(hash_parts hash, slot_number at) noexcept {
-    for (std::size_t group = home(hash); group != at >> 4; group = next(group)) {
+    std::size_t group = home(hash);
+    for (std::size_t probed = 1; group != at >> 4; group = next(group, probed++, hash)) {
         const slot_number counter = passed_counter(group);
         if (const std::uint8_t count = tag(counter); count != saturated) {
             set_tag(counter, static_cast<std::uint8_t>(count - 1));

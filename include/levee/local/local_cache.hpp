@@ -67,12 +67,16 @@ public:
 
     /// A copy of the key's value, or empty. Counts as a hit or a miss, and as a use.
     [[nodiscard, gnu::always_inline]] std::optional<V> get(const K& key) {
-        return copy_by([&](auto look) LEVEE_INLINE_LAMBDA { engine_.find_to_copy(key, look); });
+        if constexpr (engine_type::is_quiet) {
+            return engine_.copy_of(key);
+        } else {
+            return copy_by([&](auto look) LEVEE_INLINE_LAMBDA { engine_.find(key, look); });
+        }
     }
     template <class Q>
         requires transparent<Hash, Eq>
     [[nodiscard]] std::optional<V> get(const Q& key) {
-        return copy_by([&](auto look) LEVEE_INLINE_LAMBDA { engine_.find_to_copy(key, look); });
+        return copy_by([&](auto look) LEVEE_INLINE_LAMBDA { engine_.find(key, look); });
     }
 
     /// Calls f(const V&) on the key's value in place and returns true, or returns false. Counts as `get`.

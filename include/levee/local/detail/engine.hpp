@@ -55,11 +55,31 @@ public:
     LEVEE_LOOK_UP bool find(const Q& key, Look&& look) {
         return find_hashed<epoch_pin>(hash_of(key), key, [this] { return now(); }, look);
     }
-    /// Where `look` runs nothing of the user's but the copy constructor of V.
-    template <class Q, class Look>
-    LEVEE_LOOK_UP bool find_to_copy(const Q& key, Look&& look) {
-        using pin = std::conditional_t<is_quiet && std::is_same_v<Q, K>, quick_pin, epoch_pin>;
-        return find_hashed<pin>(hash_of(key), key, [this] { return now(); }, look);
+    /// A copy of the live value. What stands in the way of a hit that is found at the first attempt, in a
+    /// table that is not on the move and without times, is as little as can be; all else is not inlined. The
+    /// fewer instructions there are, and the fewer are stores of what finds no register, the more look-ups
+    /// overlap.
+    LEVEE_LOOK_UP std::optional<V> copy_of(const K& key)
+        requires is_quiet
+    {
+        if (detail::slot_record* const free = quick_pin::unpinned()) [[likely]] {
+            quick_pin pinned(*free);
+            const std::uint64_t hash = hash_of(key);
+            const std::uintptr_t word = cells_[shard_number(hash)].read();
+            if (table_cell::is_plain(word)) [[likely]] {
+                group_table::place likely;
+                if (table_cell::plain_table(word)->find_likely(hash_parts(hash), likely,
+                                                               slot_payload<K, V>()) &&
+                    equal_(shard_type::small_type::in(likely.slot).key, key)) [[likely]] {
+                    return copied(likely);
+                }
+                return copy_of_less_likely(key, word);
+            }
+            if (table_cell::is_mortal(word)) {
+                return copy_of_mortal(key, hash, word, pinned);
+            }
+        }
+        return copy_carefully(key);
     }
     template <class Q, class Look>
     LEVEE_LOOK_UP bool find(const Q& key, time_point at, Look&& look) {
@@ -127,9 +147,6 @@ private:
     }
 
     struct epoch_pin {
-        struct counted {
-            explicit counted(const epoch_pin&) noexcept {}
-        };
         const epoch::guard guard = epoch::pin();
     };
 
@@ -154,7 +171,8 @@ private:
         return *shards_[shard_number(hash)];
     }
     [[nodiscard]] std::size_t shard_number(std::uint64_t hash) const noexcept {
-        return static_cast<std::size_t>(hash >> 1 >> shard_shift_);  // in two steps: 64 at once are too many
+        constexpr unsigned others = 40;  // what the index takes: for the group, and for the tag
+        return static_cast<std::size_t>(hash >> others) & last_shard_;
     }
     /// What every part of this cache takes for the key's hash. Other caches, and other runs, have others: who
     /// chooses keys cannot choose what collides in the index or in the policy's memory.
@@ -184,6 +202,17 @@ private:
     // The look-up takes hash and key apart, and hands what it has to functions that are not inlined by value:
     // so it stays in registers, and many look-ups overlap. A `by_key` in memory, copied as a whole from parts
     // just written, cost as much as all else together.
+
+    // Parts of `copy_of`.
+    LEVEE_LOOK_UP V copied(const group_table::place& found) {
+        found.reference();
+        count_look_up(&looked_up::hits);
+        return shard_type::small_type::value_in(found.slot).load(std::memory_order_acquire);
+    }
+    LEVEE_LOOK_UP std::optional<V> copy_of_mortal(const K& key, std::uint64_t hash, std::uintptr_t word,
+                                                  quick_pin& pinned);
+    [[gnu::noinline]] std::optional<V> copy_of_less_likely(K key, std::uintptr_t word);
+    [[gnu::noinline]] std::optional<V> copy_carefully(K key);
 
     enum class seen : std::uint8_t { nothing, ended, live };
 
@@ -267,7 +296,7 @@ private:
     const std::uint64_t seed_ = random_seed();
     const std::uint64_t multiplier_ = random_seed() | 1;
     const std::size_t shard_total_;
-    const unsigned shard_shift_;
+    const std::size_t last_shard_;                           // their total is a power of two
     const std::unique_ptr<table_cell[], free_cells> cells_;  // a shard's at its number
     std::vector<std::unique_ptr<shard_type>> shards_{};
     thread_cells<looked_up> looked_up_{};

@@ -17,7 +17,7 @@ engine<K, V, Hash, Eq>::engine(options_type options, Hash hash, Eq equal)
       clock_(options_.clock != nullptr ? options_.clock : &clock::coarse()),
       time_to_idle_(options_.time_to_idle == duration::zero() ? never : options_.time_to_idle.count()),
       shard_total_((check_options(checked()), shard_count(checked()))),
-      shard_shift_(63 - static_cast<unsigned>(std::countr_zero(shard_total_))),
+      last_shard_(shard_total_ - 1),
       cells_(make_cells(shard_total_)),
       anything_ends_(options_.time_to_live != duration::zero() || time_to_idle_ != never),
       budget_(options_.max_entries, options_.max_weight) {
@@ -96,7 +96,6 @@ LEVEE_LOOK_UP auto engine<K, V, Hash, Eq>::with_entry(std::uint64_t hash, const 
         found.tags = moving.found.tags;  // member by member; see group_table::find
         found.slot = moving.found.slot;
         found.lane = moving.found.lane;
-        found.is_referenced = moving.found.is_referenced;
     }
     bool is_live = false;
     if constexpr (shard_type::is_small) {
@@ -104,7 +103,6 @@ LEVEE_LOOK_UP auto engine<K, V, Hash, Eq>::with_entry(std::uint64_t hash, const 
             is_live =
                 look(shard_type::small_type::value_in(found.slot).load(std::memory_order_acquire), found);
         } else {
-            [[maybe_unused]] const typename Pin::counted clock_may_use_the_cache(pinned);
             // The end before the value: the writer stores them the other way round, so a new end is never
             // taken for that of an old value.
             const std::int64_t life = table->life(found.slot).load(std::memory_order_acquire);
@@ -115,6 +113,57 @@ LEVEE_LOOK_UP auto engine<K, V, Hash, Eq>::with_entry(std::uint64_t hash, const 
         is_live = look(at->value, found, at->life, &const_cast<node<K, V>*>(at)->use);
     }
     return is_live ? seen::live : seen::ended;
+}
+
+/// `copy_of` where entries have a life, but no time to idle: the clock is asked when nothing is pinned.
+template <class K, class V, class Hash, class Eq>
+LEVEE_LOOK_UP std::optional<V> engine<K, V, Hash, Eq>::copy_of_mortal(const K& key, std::uint64_t hash,
+                                                                      std::uintptr_t word,
+                                                                      quick_pin& pinned) {
+    constexpr slot_layout layout(slot_payload<K, V>(), slot_layout::times::life);
+    const auto fits = [&](const std::byte* slot)
+                          LEVEE_INLINE_LAMBDA { return equal_(shard_type::small_type::in(slot).key, key); };
+    group_table::place found;
+    if (table_cell::table(word)->find(hash_parts(hash), fits, found, layout.stride)) [[likely]] {
+        // The end before the value, as in `with_entry`.
+        const std::int64_t life =
+            group_table::life(found.slot, layout.payload).load(std::memory_order_acquire);
+        const V value = shard_type::small_type::value_in(found.slot).load(std::memory_order_acquire);
+        found.reference();
+        pinned.end();
+        if (life == never || !has_ended_by(now(), life)) [[likely]] {
+            count_look_up(&looked_up::hits);
+            return value;
+        }
+    } else if (cells_[shard_number(hash)].read() == word) [[likely]] {
+        count_look_up(&looked_up::misses);
+        return std::nullopt;
+    }
+    return copy_carefully(key);
+}
+
+/// The caller is pinned, and did not find the key at the first attempt in the table of `word`, a plain one.
+template <class K, class V, class Hash, class Eq>
+std::optional<V> engine<K, V, Hash, Eq>::copy_of_less_likely(K key, std::uintptr_t word) {
+    const std::uint64_t hash = hash_of(key);
+    const auto fits = [&](const std::byte* slot)
+                          LEVEE_INLINE_LAMBDA { return equal_(shard_type::small_type::in(slot).key, key); };
+    group_table::place found;
+    if (table_cell::plain_table(word)->find(hash_parts(hash), fits, found, slot_payload<K, V>())) [[likely]] {
+        return copied(found);
+    }
+    if (cells_[shard_number(hash)].read() == word) [[likely]] {
+        count_look_up(&looked_up::misses);
+        return std::nullopt;
+    }
+    return copy_carefully(key);  // its guard ends the caller's pin, which is not needed any more
+}
+
+template <class K, class V, class Hash, class Eq>
+std::optional<V> engine<K, V, Hash, Eq>::copy_carefully(K key) {
+    std::optional<V> copy;
+    find(key, [&copy](const V& value) LEVEE_INLINE_LAMBDA { copy.emplace(value); });
+    return copy;
 }
 
 /// The part of `with_entry` for when the table is being replaced.

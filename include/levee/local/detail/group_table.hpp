@@ -16,15 +16,15 @@ using slot_number = std::uint32_t;
 
 inline constexpr slot_number no_slot = ~slot_number{0};
 
-/// A fixed number of groups behind one header, in one piece of memory. Probing is linear from a key's home
-/// group; the home is its hash scaled to the number of groups, which need not be a power of two.
+/// A fixed number of groups behind one header, in one piece of memory. A key's home group is its hash scaled
+/// to the number of groups, which need not be a power of two; from there it goes on by steps that its tag
+/// chooses.
 ///
 /// Thread safety: what is above "Under the lock" is for any pinned thread; all else is for the holder of the
 /// shard's lock.
 class alignas(64) group_table {
     // What look-ups need, in one line.
     const std::uint64_t groups_;
-    std::uint64_t* const tags_;
     std::byte* const slots_;
     const std::uint32_t stride_;
     const std::uint32_t payload_;
@@ -40,7 +40,7 @@ public:
     using pointer = std::unique_ptr<group_table, free_memory>;
 
     /// All slots are empty. Errors: std::bad_alloc, also for more than 2^26 groups. Big ones ask for huge
-    /// pages.
+    /// pages, and have as many groups more as fit in what was rounded up to them.
     [[nodiscard]] static pointer make(const slot_layout& layout, std::size_t groups);
 
     group_table(const group_table&) = delete;
@@ -52,41 +52,60 @@ public:
         std::byte* slot = nullptr;
         std::size_t group = 0;
         unsigned lane = 0;
-        bool is_referenced = false;
 
         /// Says that the entry was used.
         LEVEE_LOOK_UP void reference() const noexcept {
-            if (!is_referenced) [[unlikely]] {
-                std::atomic_ref(tags[1]).fetch_or(reference_bit(lane), std::memory_order_relaxed);
+            const std::atomic_ref second(tags[1]);
+            // In two shifts: one instruction tests a bit of a word whose number is in a register.
+            if ((second.load(std::memory_order_relaxed) >> first_reference >> lane & 1U) == 0) [[unlikely]] {
+                second.fetch_or(reference_bit(lane), std::memory_order_relaxed);
             }
         }
     };
 
     /// The entry for whose slot `fits(slot)` is true. `at` is set only then, member by member: that a place
     /// is not copied as a whole keeps it in registers, and look-ups that wait for memory overlapping.
+    /// `stride`: the table's, as the caller knows it best.
     template <class Fits>
-    LEVEE_LOOK_UP bool find(hash_parts hash, Fits& fits, place& at) const {
+    LEVEE_LOOK_UP bool find(hash_parts hash, Fits& fits, place& at, std::size_t stride) const {
         std::size_t group = home(hash);
         for (std::size_t probed = 0;;) {
-            std::uint64_t* const words = tags_ + 2 * group;
-            const group_tags tags = group_tags::read(words);
-            for (unsigned found = tags.match(hash.tags); found != 0; found &= found - 1) {
+            std::uint64_t* const words = tags() + 2 * group;
+            for (unsigned found = group_tags::read(words).match(hash.tags); found != 0; found &= found - 1) {
                 const auto lane = static_cast<unsigned>(std::countr_zero(found));
-                std::byte* const slot = slots_ + (group * slots_in_group + lane) * stride_;
+                std::byte* const slot = slots_ + (group * slots_in_group + lane) * stride;
                 if (fits(slot)) [[likely]] {
                     at.tags = words;
                     at.slot = slot;
                     at.group = group;
                     at.lane = lane;
-                    at.is_referenced = tags.is_referenced(lane);
                     return true;
                 }
             }
-            if (!tags.goes_on() || ++probed == groups_) {
+            // Read again: that no entry went on from here holds for a moment after the tags were looked at.
+            if (!goes_on(words) || ++probed == groups_ + by_tag) {
                 return false;
             }
-            group = next(group);
+            group = next(group, probed, hash);
         }
+    }
+    /// The entry that is most likely the one: the first that fits in the home group, for who asks it himself;
+    /// false: none does. In nine of ten look-ups that find something, it is that.
+    LEVEE_LOOK_UP bool find_likely(hash_parts hash, place& at, std::size_t stride) const {
+        const std::size_t group = home(hash);
+        std::uint64_t* const words = tags() + 2 * group;
+        const unsigned found = group_tags::read(words).match(hash.tags);
+        if (found == 0) [[unlikely]] {
+            return false;
+        }
+        at.tags = words;
+        at.lane = static_cast<unsigned>(std::countr_zero(found));
+        at.slot = slots_ + (group * slots_in_group + at.lane) * stride;
+        return true;
+    }
+    template <class Fits>
+    LEVEE_LOOK_UP bool find(hash_parts hash, Fits& fits, place& at) const {
+        return find(hash, fits, at, stride_);
     }
     template <class Fits>
     [[nodiscard]] slot_number find(hash_parts hash, Fits& fits) const {
@@ -102,7 +121,10 @@ public:
     [[nodiscard]] bool has_life() const noexcept { return expiry_ != slot_layout::times::none; }
     [[nodiscard]] bool has_use() const noexcept { return expiry_ == slot_layout::times::life_and_use; }
     [[nodiscard]] std::atomic_ref<std::int64_t> life(std::byte* slot) const noexcept {
-        return std::atomic_ref(*reinterpret_cast<std::int64_t*>(slot + payload_));
+        return life(slot, payload_);
+    }
+    [[nodiscard]] static std::atomic_ref<std::int64_t> life(std::byte* slot, std::size_t payload) noexcept {
+        return std::atomic_ref(*reinterpret_cast<std::int64_t*>(slot + payload));
     }
     [[nodiscard]] std::atomic_ref<std::int64_t> use(std::byte* slot) const noexcept {
         return std::atomic_ref(*use_at(slot));
@@ -117,18 +139,21 @@ public:
     [[nodiscard]] std::size_t home(hash_parts hash) const noexcept {
         return static_cast<std::size_t>(std::uint64_t{hash.low} * groups_ >> 32);
     }
-    [[nodiscard]] std::size_t next(std::size_t group) const noexcept {
-        return group + 1 == groups_ ? 0 : group + 1;
+    /// The group after the first `probed` ones on the hash's way. Ways that meet part again, so that full
+    /// groups do not grow into long rows; at last one that comes by all groups.
+    [[nodiscard]] std::size_t next(std::size_t group, std::size_t probed, hash_parts hash) const noexcept {
+        const std::size_t step = probed <= by_tag ? 1 + (hash.tag() * (groups_ - 1) >> 8) : 1;
+        return group + step < groups_ ? group + step : group + step - groups_;
     }
     [[nodiscard]] bool is_referenced(slot_number at) const noexcept {
-        return (std::atomic_ref(tags_[at >> 4 << 1 | 1U]).load(std::memory_order_relaxed) &
+        return (std::atomic_ref(tags()[at >> 4 << 1 | 1U]).load(std::memory_order_relaxed) &
                 reference_bit(at & 15U)) != 0;
     }
     void set_reference(slot_number at, bool is_used) const noexcept {
         if (is_referenced(at) == is_used) {
             return;  // looking costs less than a read-modify-write
         }
-        const auto second = std::atomic_ref(tags_[at >> 4 << 1 | 1U]);
+        const auto second = std::atomic_ref(tags()[at >> 4 << 1 | 1U]);
         if (is_used) {
             second.fetch_or(reference_bit(at & 15U), std::memory_order_relaxed);
         } else {
@@ -137,12 +162,12 @@ public:
     }
     [[nodiscard]] std::uint32_t& id(slot_number at) const noexcept { return ids_[at]; }
     [[nodiscard]] std::uint8_t tag(slot_number at) const noexcept {
-        return static_cast<std::uint8_t>(std::atomic_ref(tags_[at >> 3]).load(std::memory_order_relaxed) >>
+        return static_cast<std::uint8_t>(std::atomic_ref(tags()[at >> 3]).load(std::memory_order_relaxed) >>
                                          at % 8 * 8);
     }
     void set_tag(slot_number at, std::uint8_t tag) const noexcept;  // release
     void prefetch(slot_number at) const noexcept {
-        __builtin_prefetch(&tags_[at >> 3], 1);
+        __builtin_prefetch(&tags()[at >> 3], 1);
         __builtin_prefetch(slot(at));
         __builtin_prefetch(&ids_[at], 1);
     }
@@ -164,8 +189,19 @@ public:
 private:
     group_table(const slot_layout& layout, std::size_t groups, std::size_t bytes, bool is_mapped) noexcept;
 
+    /// Right behind the header: so a look-up need not load where.
+    [[nodiscard]] std::uint64_t* tags() const noexcept {
+        return reinterpret_cast<std::uint64_t*>(const_cast<group_table*>(this) + 1);
+    }
+    /// Whether an entry whose home the group is, or that passed it, may live in a later one.
+    LEVEE_LOOK_UP static bool goes_on(std::uint64_t* words) noexcept {
+        return (std::atomic_ref(words[1]).load(std::memory_order_acquire) >> 40 & 0xffU) != 0;
+    }
+
+    static constexpr std::size_t by_tag = 8;         // steps of a way before it comes by all groups
+    static constexpr unsigned first_reference = 48;  // the bit of lane 0, in the second word
     [[nodiscard]] static constexpr std::uint64_t reference_bit(unsigned lane) noexcept {
-        return std::uint64_t{1} << (48 + lane);
+        return std::uint64_t{1} << (first_reference + lane);
     }
 };
 

@@ -9,10 +9,11 @@
 ///     slots  13 × stride: key and value, or a pointer to them; then, if they expire, when
 ///     ids    16 × 4 bytes: the entry's id; of retired slots, the next one (seen under the lock only)
 ///
-/// (Tags and probing by 16 bytes at a time after Abseil's and Boost's flat maps; counting what overflows
-/// after Facebook's F14.) A slot is written before its tag is published and stays as it is until its tag was
-/// taken away and an epoch has passed: so readers check nothing but the key. Readers set bits in the second
-/// word of the tags, once until the policy has seen it; so it is changed by read-modify-writes only.
+/// (Tags and probing by 16 bytes at a time after Abseil's and Boost's flat maps; counting what overflows, and
+/// steps by the tag from one full group to the next, after Facebook's F14.) A slot is written before its tag
+/// is published and stays as it is until its tag was taken away and an epoch has passed: so readers check
+/// nothing but the key. Readers set bits in the second word of the tags, once until the policy has seen it;
+/// so it is changed by read-modify-writes only.
 #pragma once
 
 #include <array>
@@ -38,7 +39,7 @@ inline constexpr unsigned slots_in_group = 13;
 inline constexpr std::uint8_t tag_empty = 0;
 inline constexpr std::uint8_t tag_retired = 1;  ///< Was used, may still be read.
 
-/// What the index takes of a hash; the highest bits choose the shard.
+/// What the index takes of a hash; the highest 24 choose the shard.
 struct hash_parts {
     explicit constexpr hash_parts(std::uint64_t hash) noexcept
         : low(static_cast<std::uint32_t>(hash)), tags(tags_of[static_cast<std::uint8_t>(hash >> 32)]) {}
@@ -72,24 +73,12 @@ public:
     [[nodiscard]] unsigned match(std::uint32_t tags) const noexcept;
     [[nodiscard]] unsigned match_tag(std::uint8_t tag) const noexcept { return match(tag * 0x01010101U); }
 
-    /// Whether an entry whose home this is, or that passed it, may live in a later group.
-    [[nodiscard]] bool goes_on() const noexcept { return (second_word() >> 40 & 0xffU) != 0; }
-
-    /// Whether the slot was used since the policy last asked.
-    [[nodiscard]] bool is_referenced(unsigned lane) const noexcept {
-        return (second_word() >> (48 + lane) & 1U) != 0;
-    }
-
 private:
 #if defined(LEVEE_SSE2_GROUPS)
     explicit group_tags(__m128i bytes) noexcept : bytes_(bytes) {}
-    [[nodiscard]] std::uint64_t second_word() const noexcept {
-        return static_cast<std::uint64_t>(_mm_cvtsi128_si64(_mm_unpackhi_epi64(bytes_, bytes_)));
-    }
     __m128i bytes_;
 #else
     group_tags(std::uint64_t first, std::uint64_t second) noexcept : first_(first), second_(second) {}
-    [[nodiscard]] std::uint64_t second_word() const noexcept { return second_; }
     std::uint64_t first_, second_;
 #endif
 };

@@ -18,18 +18,32 @@ class table_cell {
 public:
     /// `has_older`: there are entries in an older table, too.
     void show(const group_table& current, bool has_older) noexcept {
-        word_.store(reinterpret_cast<std::uintptr_t>(&current) | (has_older ? 1U : 0U),
+        word_.store(reinterpret_cast<std::uintptr_t>(&current) | (has_older ? older_bit : 0U) |
+                        (current.has_life() ? life_bit : 0U) | (current.has_use() ? use_bit : 0U),
                     std::memory_order_release);  // pairs with `read`
     }
-    /// An address; with the lowest bit set if there is an older table.
+    /// A table's address, and bits that say what one should know before one looks at it.
     [[nodiscard]] std::uintptr_t read() const noexcept { return word_.load(std::memory_order_acquire); }
-    [[nodiscard]] static bool has_older(std::uintptr_t word) noexcept { return (word & 1U) != 0; }
+    [[nodiscard]] static bool has_older(std::uintptr_t word) noexcept { return (word & older_bit) != 0; }
+    /// There is no older table, and slots are without times.
+    [[nodiscard]] static bool is_plain(std::uintptr_t word) noexcept { return (word & bits) == 0; }
+    /// There is no older table, and slots have `life`, but not `use`.
+    [[nodiscard]] static bool is_mortal(std::uintptr_t word) noexcept { return (word & bits) == life_bit; }
     [[nodiscard]] static const group_table* table(std::uintptr_t word) noexcept {
-        // The address of a table, once its bit is gone. NOLINTNEXTLINE(performance-no-int-to-ptr)
-        return reinterpret_cast<const group_table*>(word & ~std::uintptr_t{1});
+        // The address of a table, once the bits are gone. NOLINTNEXTLINE(performance-no-int-to-ptr)
+        return reinterpret_cast<const group_table*>(word & ~bits);
+    }
+    [[nodiscard]] static const group_table* plain_table(std::uintptr_t word) noexcept {
+        // NOLINTNEXTLINE(performance-no-int-to-ptr): no bit is set
+        return reinterpret_cast<const group_table*>(word);
     }
 
 private:
+    static constexpr std::uintptr_t older_bit = 1;
+    static constexpr std::uintptr_t life_bit = 2;
+    static constexpr std::uintptr_t use_bit = 4;
+    static constexpr std::uintptr_t bits = older_bit | life_bit | use_bit;
+
     std::atomic<std::uintptr_t> word_{0};
 };
 
@@ -79,8 +93,7 @@ public:
         if (table_cell::has_older(word)) [[unlikely]] {
             return answer::unsettled;
         }
-        // NOLINTNEXTLINE(performance-no-int-to-ptr): its bit is not set
-        const auto* const current = reinterpret_cast<const group_table*>(word);
+        const group_table* const current = table_cell::table(word);
         if (current->find(hash, fits, at)) [[likely]] {
             table = current;
             return answer::found;
