@@ -69,8 +69,8 @@ public:
     enum class copy_phase : std::uint8_t { none, begun, open, ending };
 
     struct rules {
-        std::size_t max_pending = 65'536;
-        std::size_t max_in_flight = 512;  ///< Statements sent and not answered.
+        std::size_t max_pending = 65'536;  ///< Those of the connection itself not counted.
+        std::size_t max_in_flight = 512;   ///< Statements sent and not answered.
         std::uint32_t max_attempts = 3;
         bool is_shared = false;
     };
@@ -224,8 +224,9 @@ private:
     levee::detail::sequence<request*> queue_{};  // null: abandoned
     levee::detail::sequence<request*> again_{};  // go before the queue
     levee::detail::sequence<entry> sent_{};
-    std::size_t live_ = 0;    // of sent_: those that somebody waits for
-    std::size_t queued_ = 0;  // of queue_ and again_, abandoned ones not counted
+    std::size_t live_ = 0;      // of sent_: those that somebody waits for
+    std::size_t queued_ = 0;    // of queue_ and again_, abandoned ones not counted
+    std::size_t internal_ = 0;  // of queued_ and sent_: those of the connection itself
     request* copy_part_ = nullptr;
     bool is_part_sent_ = false;
     std::exception_ptr closed_cause_{};

@@ -72,5 +72,63 @@ TEST_F(postgres_connection, leaves_the_server_when_it_is_closed) {
     EXPECT_EQ(code_of([&] { db.query("SELECT 1"); }), levee::errc::closed);
 }
 
+TEST_F(postgres_connection, forgetting_statements_takes_no_callers_place) {
+    auto chosen = options();
+    chosen.max_pending = 1;
+    chosen.max_prepared = 1;
+    connection db(chosen);
+    for (int i = 0; i < 10; ++i) {
+        EXPECT_EQ(db.query("SELECT " + std::to_string(i)).value<int>(), i);
+    }
+}
+
+TEST_F(postgres_connection, deadlines_are_kept_when_a_statement_was_refused_for_want_of_room) {
+    auto chosen = options();
+    chosen.max_pending = 1;
+    chosen.max_prepared = 1;
+    chosen.statement_timeout = 30s;
+    const auto time = std::make_shared<moved_time>(rt_.get_executor());
+    chosen.scheduler = time;
+    connection db(chosen);
+    db.query("SELECT 1");
+    // It makes the first one's room its own.
+    auto slow = db.async_query(statement("SELECT pg_sleep(600)").within(1h), use_future);
+    EXPECT_EQ(code_of([&] { db.query("SELECT 2"); }), errc::queue_full);
+    EXPECT_EQ(db.facts().pending, 2U);  // the slow one, and what has the server forget the first
+    time->move(31s);
+    EXPECT_TRUE(comes_true([&] { return db.facts().pending == 1; }));
+    EXPECT_EQ(slow.wait_for(0s), std::future_status::timeout);
+    db.close();
+    EXPECT_EQ(code_of([&] { slow.get(); }), levee::errc::closed);
+}
+
+/// A session that nothing else knows.
+std::shared_ptr<detail::session> session_of(const connection_options& chosen) {
+    auto config = std::make_shared<const detail::session_config>(chosen);
+    const time_point until = clock::precise().now() + 20s;
+    auto work = detail::establish(config, until, false, std::nullopt);
+    return asio::co_spawn(asio::make_strand(chosen.executor), std::move(work), use_future).get();
+}
+
+TEST_F(postgres_connection, a_session_may_end_with_the_statement_that_is_cancelled) {
+    shared_server().execute("CREATE TABLE IF NOT EXISTS never_filled (id int)");
+    for (int round = 0; round < 20; ++round) {
+        std::shared_ptr<detail::session> one = session_of(options());
+        const std::weak_ptr<detail::session> seen = one;
+        detail::question copy{.kind = detail::request_kind::copy_begin,
+                              .text = "COPY never_filled FROM STDIN",
+                              .deadline = clock::precise().now() + 20s};
+        detail::start<detail::to_true>(one, std::move(copy), use_future).get();
+        asio::cancellation_signal stop;
+        auto waits = detail::async_ask(one, statement("SELECT 1"), clock::precise().now() + 20s,
+                                       asio::bind_cancellation_slot(stop.slot(), use_future));
+        one.reset();
+        ASSERT_TRUE(comes_true([&] { return seen.use_count() == 1; }));  // the statement keeps it
+        stop.emit(asio::cancellation_type::terminal);
+        EXPECT_EQ(code_of([&] { waits.get(); }), levee::errc::cancelled);
+        EXPECT_TRUE(comes_true([&] { return seen.expired(); }));
+    }
+}
+
 }  // namespace
 }  // namespace levee::postgres
