@@ -50,6 +50,7 @@ bool pipeline_state::submit(request& one) {
     }
     if (is_part_of_copy(one)) {
         if (copying_ != copy_phase::open || copy_part_ != nullptr) {
+            is_spoiled_ = is_spoiled_ || (copy_part_ != nullptr && one.kind == request_kind::copy_end);
             return refuse(one, std::make_exception_ptr(error(
                                    errc::protocol_error, "a part of a COPY that is not under way", false)));
         }

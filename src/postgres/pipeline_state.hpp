@@ -86,7 +86,8 @@ public:
 
     // Requests.
 
-    /// Queues it; or marks it done, with the cause set, and answers false.
+    /// Queues it; or marks it done, with the cause set, and answers false. A copy_end that is refused because
+    /// a part of the copy is under way leaves a COPY that nobody ends: see `is_spoiled`.
     [[nodiscard]] bool submit(request& one);
 
     /// Nobody waits for it any more; its cause becomes `why`. False: it is done already, and is being

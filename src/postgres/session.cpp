@@ -130,10 +130,10 @@ bool session::accept_locked(request& one, errands& then) {
             forget_dropped_locked(then);
         }
         if (!state_.submit(one)) {
+            after_change_locked(then);  // it may have spoiled a COPY
             return false;
         }
     }
-    static_cast<void>(then);
     if (!one.is_blocking) {
         watch_until_locked(one.deadline, then);
     }

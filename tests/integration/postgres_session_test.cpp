@@ -102,6 +102,26 @@ TEST_F(postgres_connection, deadlines_are_kept_when_a_statement_was_refused_for_
     EXPECT_EQ(code_of([&] { slow.get(); }), levee::errc::closed);
 }
 
+TEST_F(postgres_connection, a_copy_that_is_given_up_beside_a_piece_of_it_closes_the_connection) {
+    runtime one{1};
+    auto chosen = options();
+    chosen.executor = one.get_executor();
+    chosen.blocking_executor = one.blocking_executor();
+    connection db(chosen);
+    db.run_script("DROP TABLE IF EXISTS half; CREATE TABLE half (word text)");
+    std::promise<void> go_on;
+    std::future<bool> written;
+    {
+        auto copy = db.begin_copy("COPY half FROM STDIN");
+        asio::post(one.get_executor(), [&] { go_on.get_future().wait(); });
+        // More than any socket takes at once; nobody sends the rest meanwhile.
+        written = copy.async_write(std::string(std::size_t{64} << 20U, 'x'), use_future);
+    }
+    go_on.set_value();
+    EXPECT_EQ(code_of([&] { written.get(); }), errc::connection_lost);
+    EXPECT_EQ(code_of([&] { db.query(statement("SELECT 1").within(2s)); }), errc::connection_lost);
+}
+
 /// A session that nothing else knows.
 std::shared_ptr<detail::session> session_of(const connection_options& chosen) {
     auto config = std::make_shared<const detail::session_config>(chosen);

@@ -271,6 +271,18 @@ TEST_F(pipeline, what_the_connection_asks_on_its_own_account_takes_nobodys_place
     EXPECT_FALSE(narrow.submit(g));
 }
 
+TEST_F(pipeline, an_end_of_a_copy_beside_a_part_of_it_spoils_the_connection) {
+    a.kind = request_kind::copy_begin;
+    b.kind = request_kind::copy_data;
+    c.kind = request_kind::copy_end;
+    ASSERT_TRUE(state.submit(a));
+    EXPECT_EQ(state.next_to_send(), &a);
+    state.copy_opened(done);
+    ASSERT_TRUE(state.submit(b));
+    EXPECT_FALSE(state.submit(c));
+    EXPECT_TRUE(state.is_spoiled());  // nobody else would end it
+}
+
 TEST_F(pipeline, a_broken_connection_fails_all_and_keeps_the_causes_that_are_known) {
     ASSERT_TRUE(state.submit(a) && state.submit(b));
     EXPECT_EQ(state.next_to_send(), &a);
