@@ -150,5 +150,17 @@ TEST_F(postgres_connection, a_session_may_end_with_the_statement_that_is_cancell
     }
 }
 
+TEST_F(postgres_pool, a_session_that_was_cleaned_is_not_cleaned_for_ever) {
+    pool db(single());
+    const auto sent = [&] { return db.with_connection([](connection& one) { return one.facts().sent; }); };
+    db.query("SET search_path = x");
+    db.query("SELECT 1");
+    const std::uint64_t before = sent();
+    for (int i = 0; i < 10; ++i) {
+        db.query("SELECT 1");
+    }
+    EXPECT_LE(sent() - before, 12U);
+}
+
 }  // namespace
 }  // namespace levee::postgres
