@@ -128,7 +128,7 @@ request* pipeline_state::next_to_send() {
     if (copying_ != copy_phase::none) {
         return next_of_copy();
     }
-    if (sent_.size() >= rules_.max_in_flight) {
+    if (sent_.size() >= rules_.max_in_flight || (!sent_.empty() && sent_[sent_.last() - 1].is_reset)) {
         return nullptr;
     }
     for (auto* from : {&again_, &queue_}) {
@@ -147,7 +147,10 @@ request* pipeline_state::next_to_send() {
             one->state = request_state::sent;
             ++one->attempts;
             ++live_;
-            one->place = sent_.push({.who = one, .is_internal = one->is_internal, .is_outside = is_outside});
+            one->place = sent_.push({.who = one,
+                                     .is_internal = one->is_internal,
+                                     .is_reset = one->is_reset,
+                                     .is_outside = is_outside});
             if (one->kind == request_kind::copy_begin) {
                 copying_ = copy_phase::begun;
             }

@@ -52,6 +52,9 @@ struct answer {
 /// A statement whose prepared form the server does not know any more is sent again, too, if nothing was sent
 /// behind it and no transaction is open, or if the callers are strangers.
 ///
+/// Behind what cleans a session nothing is sent either, until the server has said that it is clean: if it
+/// could not be cleaned, what stood behind would be executed in what the last user left.
+///
 /// COPY and scripts leave the pipeline: they wait until nothing is under way, and everything else waits for
 /// them.
 ///
@@ -209,6 +212,7 @@ private:
         bool is_stale = false;
         bool was_canceled = false;
         bool is_internal = false;
+        bool is_reset = false;
         bool cancel_sent = false;  // it is what the server was asked to cancel
         bool may_be_hit = false;   // a request to cancel was under way while it was
         bool is_outside = false;   // not in the pipeline: COPY, a script

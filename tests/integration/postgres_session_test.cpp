@@ -162,5 +162,40 @@ TEST_F(postgres_pool, a_session_that_was_cleaned_is_not_cleaned_for_ever) {
     EXPECT_LE(sent() - before, 12U);
 }
 
+TEST_F(postgres_pool, nobody_is_served_by_a_session_that_could_not_be_cleaned) {
+    shared_server().execute(
+        "DROP ROLE IF EXISTS guest; CREATE ROLE guest LOGIN;"
+        "REVOKE EXECUTE ON FUNCTION pg_advisory_unlock_all() FROM PUBLIC;"
+        "DROP SCHEMA IF EXISTS trap CASCADE; CREATE SCHEMA trap; CREATE TABLE trap.notes (id int);"
+        "DROP TABLE IF EXISTS notes; CREATE TABLE notes (id int);"
+        "GRANT USAGE ON SCHEMA trap TO guest; GRANT ALL ON trap.notes, notes TO guest");
+    {
+        auto chosen = single();
+        chosen.connection.user = "guest";
+        pool db(chosen);
+        for (int i = 0; i < 20; ++i) {
+            try {
+                db.with_connection([](connection& one) {
+                    one.query("SET search_path = trap");
+                    one.query("SELECT pg_advisory_lock(5)");  // what takes it away is refused
+                });
+                db.query("INSERT INTO notes VALUES ($1)", i);
+            } catch (const error& e) {
+                EXPECT_EQ(e.code(), errc::connection_lost) << e.what();
+                EXPECT_FALSE(e.may_have_been_executed());
+            }
+        }
+    }
+    EXPECT_EQ(shared_server().execute("SELECT count(*) FROM trap.notes"), "0");
+    shared_server().execute(
+        "DROP SCHEMA trap CASCADE; DROP TABLE notes;"
+        "GRANT EXECUTE ON FUNCTION pg_advisory_unlock_all() TO PUBLIC");
+    EXPECT_TRUE(comes_true([&] {
+        return shared_server().execute("SELECT count(*) FROM pg_stat_activity WHERE usename = 'guest'") ==
+               "0";
+    }));
+    shared_server().execute("DROP ROLE guest");
+}
+
 }  // namespace
 }  // namespace levee::postgres

@@ -271,6 +271,17 @@ TEST_F(pipeline, what_the_connection_asks_on_its_own_account_takes_nobodys_place
     EXPECT_FALSE(narrow.submit(g));
 }
 
+TEST_F(pipeline, nothing_is_sent_behind_what_cleans_the_session) {
+    a.is_internal = a.is_reset = true;
+    ASSERT_TRUE(state.submit(a) && state.submit(b));
+    EXPECT_EQ(state.next_to_send(), &a);
+    EXPECT_EQ(state.next_to_send(), nullptr);
+    take(value);
+    EXPECT_EQ(state.next_to_send(), nullptr);
+    take(synced);
+    EXPECT_EQ(state.next_to_send(), &b);
+}
+
 TEST_F(pipeline, an_end_of_a_copy_beside_a_part_of_it_spoils_the_connection) {
     a.kind = request_kind::copy_begin;
     b.kind = request_kind::copy_data;
