@@ -52,7 +52,10 @@ T parse(const field& from, std::string_view text) {
     T value{};
     const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (failure == std::errc::result_out_of_range) {
-        refuse_range(from, std::string(text), std::is_integral_v<T> ? "64 bits" : "a double");
+        refuse_range(from, std::string(text),
+                     std::is_integral_v<T>      ? "64 bits"
+                     : std::is_same_v<T, float> ? "a float"
+                                                : "a double");
     }
     if (failure != std::errc() || end != text.data() + text.size()) {
         refuse_bytes(from);
@@ -132,6 +135,8 @@ std::string to_hex(std::string_view raw) {
     return text;
 }
 
+/// The fewest digits that mean the number, as the server chooses them: with an exponent below 1e-4, and from
+/// as many digits on as the type is sure to keep.
 template <class Real>
 std::string print(Real value) {
     if (std::isnan(value)) {
@@ -140,8 +145,12 @@ std::string print(Real value) {
     if (std::isinf(value)) {
         return value > 0 ? "Infinity" : "-Infinity";
     }
-    char text[32];
-    const auto [end, failure] = std::to_chars(text, text + sizeof text, value);
+    const Real size = std::abs(value);
+    const Real large = std::is_same_v<Real, float> ? Real(1e6) : Real(1e15);
+    const bool is_plain = size == 0 || (size >= Real(1e-4) && size < large);
+    char text[40];
+    const auto [end, failure] = std::to_chars(
+        text, text + sizeof text, value, is_plain ? std::chars_format::fixed : std::chars_format::scientific);
     return failure == std::errc() ? std::string(text, end) : std::string();
 }
 
@@ -200,7 +209,8 @@ double read_real(const field& from) {
                 refuse_type(from, "a floating-point number, in binary");
             }
             return parse<double>(from, from.raw());
-        case type_oid::float4:
+        case type_oid::float4:  // its fewest digits mean another double than the number that is kept
+            return from.is_binary() ? read_binary_real(from) : double{parse<float>(from, from.raw())};
         case type_oid::float8:
             return from.is_binary() ? read_binary_real(from) : parse<double>(from, from.raw());
         default:

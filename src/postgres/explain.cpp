@@ -7,17 +7,19 @@
 namespace levee::postgres {
 namespace {
 
-/// The server takes its own plan apart: $1 is the JSON. Index scans below a bitmap scan belong to it.
+/// The server takes its own plan apart: $1 is the JSON. Index scans below a bitmap scan belong to it. What
+/// writes a table names it, and reads nothing there. A plan that reads no table is one row of NULLs, with its
+/// cost.
 constexpr std::string_view scans_query = R"(
 WITH nodes AS (
-    SELECT n, o FROM jsonb_path_query($1::jsonb, 'strict $.** ? (@."Relation Name" != "")') WITH ORDINALITY AS q(n, o))
+    SELECT n, o FROM jsonb_path_query($1::jsonb, 'strict $.** ? (@."Relation Name" != "" && @."Node Type" != "ModifyTable")') WITH ORDINALITY AS q(n, o))
 SELECT n->>'Node Type', coalesce(n->>'Schema', ''), n->>'Relation Name',
        coalesce(n->>'Index Name', (SELECT string_agg(i #>> '{}', ',') FROM
            jsonb_path_query(n->'Plans', 'strict $.** ? (@."Node Type" == "Bitmap Index Scan")."Index Name"') AS i), ''),
        coalesce(n->>'Index Cond', n->>'Recheck Cond', ''), coalesce(n->>'Filter', ''),
        greatest(c.reltuples, (n->>'Plan Rows')::float8, 0)::int8, (n->>'Plan Rows')::float8::int8,
        ($1::jsonb #>> '{0,Plan,Total Cost}')::float8
-FROM nodes
+FROM (VALUES (1)) AS plan LEFT JOIN nodes ON true
 LEFT JOIN pg_class AS c ON c.oid = to_regclass(quote_ident(n->>'Schema') || '.' || quote_ident(n->>'Relation Name'))
 ORDER BY o)";
 
@@ -42,6 +44,10 @@ query_plan explain_on(Database& db, statement what, const explain_options& optio
     question.timeout = timeout;
     const result found = db.query(std::move(question));
     for (const row& each : found) {
+        plan.cost = each.get<double>(8);
+        if (each[0].is_null()) {
+            break;
+        }
         table_scan scan{.node = each.get<std::string>(0),
                         .schema = each.get<std::string>(1),
                         .table = each.get<std::string>(2),
@@ -50,7 +56,6 @@ query_plan explain_on(Database& db, statement what, const explain_options& optio
                         .filter = each.get<std::string>(5),
                         .table_rows = each.get<std::uint64_t>(6),
                         .rows = each.get<std::uint64_t>(7)};
-        plan.cost = each.get<double>(8);
         plan.summary += (plan.summary.empty() ? "" : "\n") + line_of(scan);
         plan.scans.push_back(std::move(scan));
     }

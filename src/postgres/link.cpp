@@ -77,7 +77,7 @@ boost::asio::posix::stream_descriptor& link::attached() {
     return watch_;
 }
 
-void link::let_go() {
+void link::let_go() noexcept {
     if (watch_.is_open()) {
         static_cast<void>(watch_.release());
     }

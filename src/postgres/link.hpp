@@ -37,7 +37,14 @@ public:
     link(const link&) = delete;
     link& operator=(const link&) = delete;
 
+    /// Null once `take_leave` was called; libpq's questions answer nothing then.
     [[nodiscard]] PGconn* get() const noexcept { return connection_.get(); }
+
+    /// Tells the server that this was all, and ends libpq's connection. Nothing may be under way.
+    void take_leave() noexcept {
+        let_go();
+        connection_.reset();
+    }
 
     /// Takes libpq's present socket. False: it has none.
     bool follow();
@@ -53,7 +60,7 @@ public:
     /// the reading: so it is told of it only when the executor has to wait for something.
     [[nodiscard]] boost::asio::posix::stream_descriptor& attached();
     /// Ends what waits.
-    void let_go();
+    void let_go() noexcept;
     [[nodiscard]] bool is_attached() const noexcept { return watch_.is_open(); }
 
     /// Several writes become one packet, until `uncork`. For TCP; otherwise they do nothing.

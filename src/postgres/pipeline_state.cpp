@@ -50,6 +50,7 @@ bool pipeline_state::submit(request& one) {
     }
     if (is_part_of_copy(one)) {
         if (copying_ != copy_phase::open || copy_part_ != nullptr) {
+            is_spoiled_ = is_spoiled_ || (copy_part_ != nullptr && one.kind == request_kind::copy_end);
             return refuse(one, std::make_exception_ptr(error(
                                    errc::protocol_error, "a part of a COPY that is not under way", false)));
         }
@@ -59,13 +60,14 @@ bool pipeline_state::submit(request& one) {
         note_deadline(one);
         return true;
     }
-    if (queued_ + sent_.size() >= rules_.max_pending && !one.is_internal) {
+    if (queued_ + sent_.size() - internal_ >= rules_.max_pending && !one.is_internal) {
         return refuse(one, std::make_exception_ptr(
                                error(errc::queue_full, "sending a statement to PostgreSQL", false)));
     }
     one.state = request_state::queued;
     one.place = queue_.push(&one);
     ++queued_;
+    internal_ += one.is_internal ? 1 : 0;
     note_deadline(one);
     return true;
 }
@@ -79,6 +81,7 @@ bool pipeline_state::abandon(request& one, std::exception_ptr why) {
             } else {
                 ((one.place & again_bit) != 0 ? again_[one.place & ~again_bit] : queue_[one.place]) = nullptr;
                 --queued_;
+                internal_ -= one.is_internal ? 1 : 0;
             }
             break;
         case request_state::sent:
@@ -110,6 +113,7 @@ request* pipeline_state::next_of_copy() {
     if (copy_part_->kind == request_kind::copy_end) {
         copying_ = copy_phase::ending;
         ++live_;
+        internal_ += copy_part_->is_internal ? 1 : 0;
         copy_part_->place =
             sent_.push({.who = copy_part_, .is_internal = copy_part_->is_internal, .is_outside = true});
         return std::exchange(copy_part_, nullptr);
@@ -124,7 +128,7 @@ request* pipeline_state::next_to_send() {
     if (copying_ != copy_phase::none) {
         return next_of_copy();
     }
-    if (sent_.size() >= rules_.max_in_flight) {
+    if (sent_.size() >= rules_.max_in_flight || (!sent_.empty() && sent_[sent_.last() - 1].is_reset)) {
         return nullptr;
     }
     for (auto* from : {&again_, &queue_}) {
@@ -143,7 +147,10 @@ request* pipeline_state::next_to_send() {
             one->state = request_state::sent;
             ++one->attempts;
             ++live_;
-            one->place = sent_.push({.who = one, .is_internal = one->is_internal, .is_outside = is_outside});
+            one->place = sent_.push({.who = one,
+                                     .is_internal = one->is_internal,
+                                     .is_reset = one->is_reset,
+                                     .is_outside = is_outside});
             if (one->kind == request_kind::copy_begin) {
                 copying_ = copy_phase::begun;
             }
@@ -183,6 +190,7 @@ bool pipeline_state::take(const answer& next, finished_list& done) {
     const entry over = first;
     sent_.pop();
     live_ -= over.who != nullptr ? 1 : 0;
+    internal_ -= over.is_internal ? 1 : 0;
     status_ = sent_.empty() ? next.status : transaction_status::unknown;
     if (over.is_outside) {
         copying_ = copy_phase::none;
@@ -196,6 +204,7 @@ bool pipeline_state::take(const answer& next, finished_list& done) {
         one.state = request_state::queued;
         one.place = again_.push(&one) | again_bit;
         ++queued_;
+        internal_ += over.is_internal ? 1 : 0;
         note_deadline(one);
         ++counts_.repeated;
     } else {
@@ -272,6 +281,7 @@ void pipeline_state::close(const std::exception_ptr& sent_cause, const std::exce
         }
     }
     queued_ = 0;
+    internal_ = 0;
     live_ = 0;
     copying_ = copy_phase::none;
     is_cancelling_ = false;

@@ -52,6 +52,9 @@ struct answer {
 /// A statement whose prepared form the server does not know any more is sent again, too, if nothing was sent
 /// behind it and no transaction is open, or if the callers are strangers.
 ///
+/// Behind what cleans a session nothing is sent either, until the server has said that it is clean: if it
+/// could not be cleaned, what stood behind would be executed in what the last user left.
+///
 /// COPY and scripts leave the pipeline: they wait until nothing is under way, and everything else waits for
 /// them.
 ///
@@ -69,8 +72,8 @@ public:
     enum class copy_phase : std::uint8_t { none, begun, open, ending };
 
     struct rules {
-        std::size_t max_pending = 65'536;
-        std::size_t max_in_flight = 512;  ///< Statements sent and not answered.
+        std::size_t max_pending = 65'536;  ///< Those of the connection itself not counted.
+        std::size_t max_in_flight = 512;   ///< Statements sent and not answered.
         std::uint32_t max_attempts = 3;
         bool is_shared = false;
     };
@@ -86,7 +89,8 @@ public:
 
     // Requests.
 
-    /// Queues it; or marks it done, with the cause set, and answers false.
+    /// Queues it; or marks it done, with the cause set, and answers false. A copy_end that is refused because
+    /// a part of the copy is under way leaves a COPY that nobody ends: see `is_spoiled`.
     [[nodiscard]] bool submit(request& one);
 
     /// Nobody waits for it any more; its cause becomes `why`. False: it is done already, and is being
@@ -208,6 +212,7 @@ private:
         bool is_stale = false;
         bool was_canceled = false;
         bool is_internal = false;
+        bool is_reset = false;
         bool cancel_sent = false;  // it is what the server was asked to cancel
         bool may_be_hit = false;   // a request to cancel was under way while it was
         bool is_outside = false;   // not in the pipeline: COPY, a script
@@ -224,8 +229,9 @@ private:
     levee::detail::sequence<request*> queue_{};  // null: abandoned
     levee::detail::sequence<request*> again_{};  // go before the queue
     levee::detail::sequence<entry> sent_{};
-    std::size_t live_ = 0;    // of sent_: those that somebody waits for
-    std::size_t queued_ = 0;  // of queue_ and again_, abandoned ones not counted
+    std::size_t live_ = 0;      // of sent_: those that somebody waits for
+    std::size_t queued_ = 0;    // of queue_ and again_, abandoned ones not counted
+    std::size_t internal_ = 0;  // of queued_ and sent_: those of the connection itself
     request* copy_part_ = nullptr;
     bool is_part_sent_ = false;
     std::exception_ptr closed_cause_{};

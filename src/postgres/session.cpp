@@ -64,6 +64,7 @@ session::session(std::shared_ptr<const session_config> config, std::unique_ptr<l
       served_by_(served_by),
       is_shared_(is_shared),
       is_encrypted_(PQsslInUse(connected->get()) != 0 || PQgssEncInUse(connected->get()) != 0),
+      process_(PQbackendPID(connected->get())),
       strand_(asio::make_strand(config_->options.executor)),
       link_(std::move(connected)),
       state_({.max_pending = config_->options.max_pending, .is_shared = is_shared}),
@@ -129,10 +130,10 @@ bool session::accept_locked(request& one, errands& then) {
             forget_dropped_locked(then);
         }
         if (!state_.submit(one)) {
+            after_change_locked(then);  // it may have spoiled a COPY
             return false;
         }
     }
-    static_cast<void>(then);
     if (!one.is_blocking) {
         watch_until_locked(one.deadline, then);
     }

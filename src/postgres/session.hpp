@@ -145,6 +145,7 @@ private:
     const std::optional<backend> served_by_;
     const bool is_shared_;
     const bool is_encrypted_;
+    const int process_;  // the server's, as it said when it was connected to
     const boost::asio::strand<boost::asio::any_io_executor> strand_;
     const std::shared_ptr<cancel_gate> gate_ = std::make_shared<cancel_gate>(*this);
     std::atomic<bool> is_fit_ = true;
@@ -164,6 +165,7 @@ private:
     std::uint8_t traces_ = 0;  // what statements may have left behind
     std::size_t resets_ = 0;   // under way
     bool is_condemned_ = false;
+    bool was_standby_ = false;  // the server, when this was closed
     bool owes_output_ = false;
     bool reader_writes_ = false;    // the thread that reads waits for writing, too
     bool executor_writes_ = false;  // the executor waits for writing

@@ -1,6 +1,7 @@
 #include "postgres/session_config.hpp"
 
 #include <stdexcept>
+#include <string_view>
 #include <utility>
 
 namespace levee::postgres {
@@ -34,9 +35,13 @@ void validate(const connection_options& options) {
     if (options.max_notifications == 0) {
         refuse("max_notifications", "0", "above zero");
     }
+    constexpr std::string_view nothing_of_a_name("= \\\t\n\v\f\r\0", 9);
     for (const auto& [name, value] : options.settings) {
-        if (name.empty() || name.find_first_of("= \\\t\n") != std::string::npos) {
+        if (name.empty() || name.find_first_of(nothing_of_a_name) != std::string::npos) {
             refuse("settings", "named \"" + name + "\"", "the name of a setting");
+        }
+        if (value.find('\0') != std::string::npos) {
+            refuse("settings", "of \"" + name + "\" a value with a NUL", "free of NUL");
         }
     }
 }
@@ -105,11 +110,11 @@ std::string take(word_map& words, const char* word, const word_map& otherwise) {
     return value;
 }
 
-/// As the server splits the words of `options`.
+/// As the server splits the words of `options`: at whatever isspace takes for a blank.
 std::string escaped(const std::string& value) {
     std::string text;
     for (const char each : value) {
-        if (each == ' ' || each == '\\' || each == '\t' || each == '\n') {
+        if (each == '\\' || std::string_view(" \t\n\v\f\r").find(each) != std::string_view::npos) {
             text.push_back('\\');
         }
         text.push_back(each);
@@ -142,6 +147,9 @@ session_config::session_config(connection_options chosen) : options(std::move(ch
     words.erase("client_encoding");
     words.try_emplace("application_name", "levee");
     std::string& startup = words["options"];
+    if (startup.empty() && !options.settings.empty()) {
+        startup = defaults["options"];  // libpq would not look there any more
+    }
     for (const auto& [name, value] : options.settings) {
         startup += (startup.empty() ? "-c " : " -c ") + name + '=' + escaped(value);
     }

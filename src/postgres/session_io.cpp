@@ -263,7 +263,9 @@ void session::take_result_locked(pg_result came, errands& then) {
         case PGRES_TUPLES_OK:
         case PGRES_EMPTY_QUERY:
             tag = PQcmdStatus(came.get());
-            traces_ |= traces_of_tag(tag);
+            if (who == nullptr || !who->is_internal) {  // what cleans leaves nothing, whatever its tag
+                traces_ |= traces_of_tag(tag);
+            }
             condemn_locked(is_shared_ && traces_ != traces::none);  // it is never cleaned
             if (const std::uint64_t number = state_.unprepared(); number != 0) {
                 cache_.prepared(number);

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <utility>
 
+#include "postgres/sql_comment.hpp"
+
 namespace levee::postgres::detail {
 namespace {
 
@@ -22,35 +24,12 @@ bool begins_with(std::string_view text, std::string_view lower_word) noexcept {
                                                           [](char a, char b) { return a == lower(b); });
 }
 
-/// Where the comment that begins at `at` ends. They nest in SQL.
-std::size_t end_of_comment(std::string_view sql, std::size_t at) noexcept {
-    std::size_t depth = 0;
-    while (at < sql.size()) {
-        const std::string_view two = sql.substr(at, 2);
-        if (two == "/*") {
-            ++depth;
-            at += 2;
-        } else if (two == "*/") {
-            at += 2;
-            if (--depth == 0) {
-                return at;
-            }
-        } else {
-            ++at;
-        }
-    }
-    return sql.size();
-}
-
 /// The first word, after blanks, comments and brackets, in lower case; empty: there is none, or it is long.
 std::string_view first_word(std::string_view sql, std::array<char, 16>& into) noexcept {
     std::size_t at = 0;
     while (at < sql.size()) {
-        if (sql.substr(at, 2) == "--") {
-            const std::size_t line = sql.find_first_of("\n\r", at);
-            at = line == std::string_view::npos ? sql.size() : line + 1;
-        } else if (sql.substr(at, 2) == "/*") {
-            at = end_of_comment(sql, at);
+        if (const std::size_t end = end_of_comment(sql, at); end > at) {
+            at = end;
         } else if (is_word(sql[at])) {
             break;
         } else {

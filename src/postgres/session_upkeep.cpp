@@ -64,8 +64,8 @@ session_facts session::facts() const {
     known.cancels = totals.cancels;
     known.is_in_transaction =
         state_.status() == transaction_status::open || state_.status() == transaction_status::failed;
-    known.process = PQbackendPID(link_->get());
-    known.is_standby = is_on_locked("in_hot_standby");
+    known.process = process_;
+    known.is_standby = was_standby_ || is_on_locked("in_hot_standby");
     return known;
 }
 
@@ -192,9 +192,12 @@ void session::close() noexcept {
     {
         const std::lock_guard lock(mutex_);
         if (!state_.is_closed()) {
-            // One that is at rest takes its leave, when libpq's connection is destroyed.
             const bool is_at_rest = state_.is_idle() && reader_ == reader_kind::nobody;
+            was_standby_ = is_on_locked("in_hot_standby");
             lose_locked("the connection was closed", levee::errc::closed, then, !is_at_rest);
+            if (is_at_rest) {
+                link_->take_leave();
+            }
         }
     }
     run(then);

@@ -4,6 +4,8 @@
 #include <cctype>
 #include <vector>
 
+#include "postgres/sql_comment.hpp"
+
 namespace levee::postgres::detail {
 namespace {
 
@@ -69,8 +71,18 @@ literal literal_at(std::string_view sql, std::size_t begin) {
     return {begin, begin, begin};
 }
 
-/// The statement, character by character, with literals blanked and blanks joined; and which of these
-/// characters is the one that was at `position`.
+/// The end of the quoted name that begins at `begin`; `begin`: none begins there. Quotes in it are doubled,
+/// which is as if two names stood side by side.
+std::size_t end_of_name(std::string_view sql, std::size_t begin) {
+    if (sql[begin] != '"') {
+        return begin;
+    }
+    const std::size_t end = sql.find('"', begin + 1);
+    return end == std::string_view::npos ? sql.size() : end + 1;
+}
+
+/// The statement, character by character, with literals blanked, comments left out and blanks joined; and
+/// which of these characters is the one that was at `position`.
 std::vector<std::string_view> shown_characters(std::string_view sql, std::size_t position,
                                                std::size_t& marked) {
     std::vector<std::string_view> result;
@@ -82,12 +94,26 @@ std::vector<std::string_view> shown_characters(std::string_view sql, std::size_t
         }
         return size;
     };
+    const auto count_until = [&](std::size_t at, std::size_t end) {
+        marked = position > number ? result.size() : marked;
+        for (; at < end; at += character_size(at)) {
+            ++number;
+        }
+    };
+    std::size_t name_end = 0;  // what quotes a name holds begin nothing
     for (std::size_t at = 0; at < sql.size();) {
-        if (const literal found = literal_at(sql, at); found.end > at) {
-            marked = position > number ? result.size() : marked;
-            for (std::size_t i = at; i < found.end; i += character_size(i)) {
-                ++number;
+        name_end = at < name_end ? name_end : end_of_name(sql, at);
+        const bool is_in_name = at < name_end;
+        if (const std::size_t end = end_of_comment(sql, at); !is_in_name && end > at) {
+            count_until(at, end);
+            if (!result.empty() && result.back() != " ") {
+                result.emplace_back(" ");
             }
+            at = end;
+            continue;
+        }
+        if (const literal found = literal_at(sql, at); !is_in_name && found.end > at) {
+            count_until(at, found.end);
             for (const std::string_view each : {std::string_view("'"), ellipsis, std::string_view("'")}) {
                 result.push_back(each);
             }
@@ -139,6 +165,11 @@ std::string excerpt_of(std::string_view statement, std::size_t position) {
 
 std::string without_literals_of(std::string_view statement, std::string text) {
     for (std::size_t at = 0; at < statement.size();) {
+        if (const std::size_t end = std::max(end_of_name(statement, at), end_of_comment(statement, at));
+            end > at) {
+            at = end;
+            continue;
+        }
         const literal found = literal_at(statement, at);
         if (found.end <= at) {
             ++at;

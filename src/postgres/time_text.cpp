@@ -114,7 +114,7 @@ std::optional<std::int64_t> finish_days(scanner& in, calendar_date date) {
 /// HH:MM:SS[.f]; hours may have more digits.
 std::optional<std::int64_t> scan_time(scanner& in) {
     const auto hours = in.digits(2);
-    if (!hours || *hours > (std::numeric_limits<std::int64_t>::max)() / (3'601 * second) || !in.skip(":")) {
+    if (!hours || *hours > (std::numeric_limits<std::int64_t>::max)() / (3'600 * second) || !in.skip(":")) {
         return std::nullopt;
     }
     const auto minutes = in.digits(2);
@@ -126,7 +126,10 @@ std::optional<std::int64_t> scan_time(scanner& in) {
     if (!seconds || *seconds > 60 || !fraction) {
         return std::nullopt;
     }
-    return ((*hours * 60 + *minutes) * 60 + *seconds) * second + *fraction;
+    const std::int64_t below = (*minutes * 60 + *seconds) * second + *fraction;
+    std::int64_t total = 0;
+    return __builtin_add_overflow(*hours * 3'600 * second, below, &total) ? std::nullopt
+                                                                          : std::optional(total);
 }
 
 /// +HH[:MM[:SS]]: what is to be taken off, in microseconds.

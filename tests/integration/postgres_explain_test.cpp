@@ -74,6 +74,17 @@ TEST_F(PostgresExplain, finds_every_scan_of_a_join_and_of_what_is_below_it) {
     EXPECT_TRUE(plan.has_big_sequential_scan());
 }
 
+TEST_F(PostgresExplain, knows_the_cost_of_what_reads_no_table_and_takes_no_write_for_a_read) {
+    const query_plan plan = explain(*db_, statement("SELECT sum(i) FROM generate_series(1, 1000000) AS i"));
+    EXPECT_TRUE(plan.scans.empty()) << plan.summary;
+    EXPECT_TRUE(plan.summary.empty());
+    EXPECT_GT(plan.cost, 100);
+    const query_plan write = explain(*db_, statement("DELETE FROM orders WHERE state = 'open'"));
+    ASSERT_EQ(write.scans.size(), 1U) << write.summary;
+    EXPECT_TRUE(write.has_big_sequential_scan());
+    EXPECT_TRUE(explain(*db_, statement("INSERT INTO states VALUES ('new')")).scans.empty());
+}
+
 TEST_F(PostgresExplain, executes_nothing_unless_it_is_told_to) {
     static_cast<void>(explain(*db_, statement("DELETE FROM states")));
     EXPECT_EQ(server_->execute("SELECT count(*) FROM states"), "2");

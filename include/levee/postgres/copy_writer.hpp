@@ -19,7 +19,8 @@ namespace levee::postgres {
 /// a slow server.
 ///
 /// What is wrong with a row is told by `finish`, and then nothing was copied. Destroyed without `finish`,
-/// nothing is copied either. A piece that ends by deadline or cancellation closes the connection.
+/// nothing is copied either. A piece that ends by deadline or cancellation closes the connection; so does the
+/// writer's end, or `finish`, while a piece is under way.
 ///
 /// Thread safety: distinct objects: safe; shared objects: unsafe. Errors: as `connection::query`.
 class copy_writer {

@@ -134,9 +134,9 @@ struct server_message {
 /// `<statement, shortened>: <message> [<detail>] [hint: <hint>] at character 12: SQLSTATE 23505`, without
 /// what the server did not say.
 ///
-/// The statement is shown without what stands between its quotes, and not at all when it speaks of a
-/// password; quoted words of such a statement are taken out of the server's sentences too. Parameters are
-/// never shown by levee; the server's own detail may tell the values of a violated key.
+/// The statement is shown without its comments and what stands between its quotes, and not at all when it
+/// speaks of a password; quoted words of such a statement are taken out of the server's sentences too.
+/// Parameters are never shown by levee; the server's own detail may tell the values of a violated key.
 class sql_error : public error {
 public:
     /// `statement`: the SQL text, of which an excerpt around the position is kept; may be empty.

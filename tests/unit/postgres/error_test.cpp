@@ -92,6 +92,17 @@ TEST(StatementExcerpt, leaves_out_what_is_between_quotes) {
     EXPECT_EQ(detail::excerpt_of("", 7), "");
 }
 
+TEST(StatementExcerpt, takes_no_quote_in_a_comment_or_a_name_for_the_beginning_of_a_literal) {
+    EXPECT_EQ(detail::excerpt_of("SELECT 1 -- it's\nFROM t WHERE a = 'secret'", 0),
+              "SELECT 1 FROM t WHERE a = '…'");
+    EXPECT_EQ(detail::excerpt_of("/* don't /* nest' */ ' */ SELECT 'secret'", 0), "SELECT '…'");
+    EXPECT_EQ(detail::excerpt_of("SELECT \"it's\", 'secret', 2 - 1, 4 / 2", 0),
+              "SELECT \"it's\", '…', 2 - 1, 4 / 2");
+    EXPECT_EQ(detail::excerpt_of("SELECT \"a$$b\", 'se\"cret', \"open", 0), "SELECT \"a$$b\", '…', \"open");
+    EXPECT_EQ(detail::without_literals_of("ALTER ROLE \"o'neil\" PASSWORD 'xyzzy'", "near \"xyzzy\""),
+              "near \"…\"");
+}
+
 TEST(StatementExcerpt, is_around_the_position) {
     const std::string long_one = "SELECT " + std::string(300, 'a') + " HERE " + std::string(300, 'b');
     const std::string shown = detail::excerpt_of(long_one, 309);

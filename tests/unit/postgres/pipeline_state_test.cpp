@@ -251,6 +251,49 @@ TEST_F(pipeline, more_than_its_rules_allow_is_refused_and_more_in_flight_waits) 
     EXPECT_EQ(state.unanswered(), 4U);
 }
 
+TEST_F(pipeline, what_the_connection_asks_on_its_own_account_takes_nobodys_place) {
+    pipeline_state narrow{{.max_pending = 1}};
+    c.is_internal = true;
+    ASSERT_TRUE(narrow.submit(c));
+    ASSERT_TRUE(narrow.submit(a));
+    EXPECT_FALSE(narrow.submit(b));
+    EXPECT_EQ(narrow.next_to_send(), &c);
+    EXPECT_EQ(narrow.next_to_send(), &a);
+    ASSERT_TRUE(narrow.take(value, done) && narrow.take(synced, done));
+    test_request d{4}, e{5};
+    EXPECT_FALSE(narrow.submit(d));
+    ASSERT_TRUE(narrow.take(value, done) && narrow.take(synced, done));
+    e.is_internal = true;
+    ASSERT_TRUE(narrow.submit(e));
+    ASSERT_TRUE(narrow.abandon(e, because(levee::errc::timeout)));
+    test_request f{6}, g{7};
+    EXPECT_TRUE(narrow.submit(f));
+    EXPECT_FALSE(narrow.submit(g));
+}
+
+TEST_F(pipeline, nothing_is_sent_behind_what_cleans_the_session) {
+    a.is_internal = a.is_reset = true;
+    ASSERT_TRUE(state.submit(a) && state.submit(b));
+    EXPECT_EQ(state.next_to_send(), &a);
+    EXPECT_EQ(state.next_to_send(), nullptr);
+    take(value);
+    EXPECT_EQ(state.next_to_send(), nullptr);
+    take(synced);
+    EXPECT_EQ(state.next_to_send(), &b);
+}
+
+TEST_F(pipeline, an_end_of_a_copy_beside_a_part_of_it_spoils_the_connection) {
+    a.kind = request_kind::copy_begin;
+    b.kind = request_kind::copy_data;
+    c.kind = request_kind::copy_end;
+    ASSERT_TRUE(state.submit(a));
+    EXPECT_EQ(state.next_to_send(), &a);
+    state.copy_opened(done);
+    ASSERT_TRUE(state.submit(b));
+    EXPECT_FALSE(state.submit(c));
+    EXPECT_TRUE(state.is_spoiled());  // nobody else would end it
+}
+
 TEST_F(pipeline, a_broken_connection_fails_all_and_keeps_the_causes_that_are_known) {
     ASSERT_TRUE(state.submit(a) && state.submit(b));
     EXPECT_EQ(state.next_to_send(), &a);

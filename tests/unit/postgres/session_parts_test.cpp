@@ -192,6 +192,29 @@ TEST(postgres_options, leave_services_to_the_environment) {
     EXPECT_EQ(config.servers.at(0), (server_address{.host = "10.9.8.7", .port = "6543"}));
 }
 
+TEST(postgres_options, a_setting_never_becomes_a_second_one) {
+    boost::asio::io_context context;
+    const std::string blanks = " \t\n\v\f\r";
+    const session_config config(
+        {.settings = {{"app.tenant", "a" + blanks + "-c"}}, .executor = context.get_executor()});
+    EXPECT_EQ(config.words.at("options"), "-c app.tenant=a\\ \\\t\\\n\\\v\\\f\\\r-c");
+    for (const std::string& wrong : {std::string("a\vb"), std::string("a\0b", 3)}) {
+        EXPECT_THROW(session_config({.settings = {{wrong, "x"}}, .executor = context.get_executor()}),
+                     std::invalid_argument);
+    }
+    EXPECT_THROW(
+        session_config({.settings = {{"a", std::string("x\0y", 3)}}, .executor = context.get_executor()}),
+        std::invalid_argument);
+}
+
+TEST(postgres_options, settings_come_behind_those_of_the_environment) {
+    ::setenv("PGOPTIONS", "-c work_mem=1MB", 1);
+    boost::asio::io_context context;
+    const session_config config({.settings = {{"a", "b"}}, .executor = context.get_executor()});
+    ::unsetenv("PGOPTIONS");
+    EXPECT_EQ(config.words.at("options"), "-c work_mem=1MB -c a=b");
+}
+
 TEST(postgres_options, wrong_ones_name_the_field_and_never_show_the_uri) {
     boost::asio::io_context context;
     connection_options right{.uri = "postgresql://u:secret@10.0.0.1,10.0.0.2:5433/d",

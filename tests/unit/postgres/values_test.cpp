@@ -215,6 +215,18 @@ TEST(Fields, are_read_from_what_the_server_prints) {
     EXPECT_EQ(text_as<std::chrono::seconds>("-3 days +00:00:01", type_oid::interval), -72h + 1s);
 }
 
+TEST(Fields, are_the_same_in_both_formats_at_the_bounds_of_their_types) {
+    EXPECT_EQ(text_as<double>("0.1", type_oid::float4), double{0.1F});
+    EXPECT_EQ(text_as<float>("1e-45", type_oid::float4), std::numeric_limits<float>::denorm_min());
+    EXPECT_REFUSED(text_as<double>("1e39", type_oid::float4), "does not fit");
+    using std::chrono::microseconds;
+    EXPECT_EQ(text_as<microseconds>("2562047788:00:54.775806", type_oid::interval).count(),
+              9'223'372'036'854'775'806);
+    EXPECT_EQ(text_as<microseconds>("-2562047788:00:54.775807", type_oid::interval).count(),
+              -9'223'372'036'854'775'807);
+    EXPECT_REFUSED(text_as<microseconds>("2562047788:00:54.775808", type_oid::interval), "interval");
+}
+
 TEST(Fields, are_read_from_arrays_as_the_server_prints_them) {
     EXPECT_EQ(text_as<std::vector<int>>("{1,-2,3}", type_oid::int4_array), (std::vector<int>{1, -2, 3}));
     EXPECT_EQ(text_as<std::vector<int>>("{}", type_oid::int4_array), std::vector<int>());
@@ -273,6 +285,16 @@ TEST(Fields, in_the_binary_format_print_as_the_server_does) {
     };
     EXPECT_EQ(printed(-7), "-7");
     EXPECT_EQ(printed(0.1), "0.1");
+    EXPECT_EQ(printed(100'000.0), "100000");
+    EXPECT_EQ(printed(-123'456'789'012'345.0), "-123456789012345");
+    EXPECT_EQ(printed(1e14), "100000000000000");
+    EXPECT_EQ(printed(1e15), "1e+15");
+    EXPECT_EQ(printed(0.0001), "0.0001");
+    EXPECT_EQ(printed(0.00001), "1e-05");
+    EXPECT_EQ(printed(-0.0), "-0");
+    EXPECT_EQ(printed(123'456.0F), "123456");
+    EXPECT_EQ(printed(100'000.0F), "100000");
+    EXPECT_EQ(printed(1'000'000.0F), "1e+06");
     EXPECT_EQ(printed(true), "t");
     EXPECT_EQ(printed(levee::bytes{std::byte{10}}), "\\x0a");
     EXPECT_EQ(printed(samples<uuid>()[1]), "0f8fad5b-d9cb-469f-a165-70867728950e");

@@ -1,0 +1,216 @@
+// A session and what it does on its own account: cleaning, forgetting statements, closing.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/asio/use_future.hpp>
+#include <chrono>
+#include <cstdint>
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "levee/async/runtime.hpp"
+#include "levee/postgres/connection.hpp"
+#include "levee/postgres/pool.hpp"
+#include "postgres/establish.hpp"
+#include "support/code_of.hpp"
+#include "support/polling.hpp"
+#include "support/postgres_fixture.hpp"
+
+namespace levee::postgres {
+namespace {
+
+using namespace std::chrono_literals;
+namespace asio = boost::asio;
+using asio::use_future;
+using tests::code_of;
+using tests::comes_true;
+using tests::postgres_connection;
+using tests::postgres_pool;
+
+/// A clock that a test moves.
+class moved_time final : public async::scheduler {
+public:
+    explicit moved_time(asio::any_io_executor executor)
+        : executor_(executor), real_(async::steady_scheduler(std::move(executor))) {}
+
+    void move(duration by) { since_start_ += by.count(); }
+    [[nodiscard]] asio::any_io_executor executor() const override { return executor_; }
+    [[nodiscard]] time_point now() const noexcept override { return time_point(duration(since_start_)); }
+    [[nodiscard]] asio::awaitable<void> sleep_until(time_point until) override {
+        do {
+            co_await real_->sleep_until(after(real_->now(), 1ms));
+        } while (now() < until);
+    }
+
+private:
+    asio::any_io_executor executor_;
+    std::shared_ptr<async::scheduler> real_;
+    std::atomic<duration::rep> since_start_ = duration(1s).count();
+};
+
+TEST_F(postgres_connection, leaves_the_server_when_it_is_closed) {
+    connection db(options());
+    EXPECT_EQ(db.query("SELECT 1").value<int>(), 1);
+    const int process = db.facts().process;
+    db.close();
+    EXPECT_TRUE(comes_true([&] {
+        return shared_server().execute("SELECT count(*) FROM pg_stat_activity WHERE pid = " +
+                                       std::to_string(process)) == "0";
+    }));
+    EXPECT_EQ(db.facts().process, process);
+    EXPECT_FALSE(db.is_usable());
+    EXPECT_EQ(code_of([&] { db.query("SELECT 1"); }), levee::errc::closed);
+}
+
+TEST_F(postgres_connection, forgetting_statements_takes_no_callers_place) {
+    auto chosen = options();
+    chosen.max_pending = 1;
+    chosen.max_prepared = 1;
+    connection db(chosen);
+    for (int i = 0; i < 10; ++i) {
+        EXPECT_EQ(db.query("SELECT " + std::to_string(i)).value<int>(), i);
+    }
+}
+
+TEST_F(postgres_connection, deadlines_are_kept_when_a_statement_was_refused_for_want_of_room) {
+    auto chosen = options();
+    chosen.max_pending = 1;
+    chosen.max_prepared = 1;
+    chosen.statement_timeout = 30s;
+    const auto time = std::make_shared<moved_time>(rt_.get_executor());
+    chosen.scheduler = time;
+    connection db(chosen);
+    db.query("SELECT 1");
+    // It makes the first one's room its own.
+    auto slow = db.async_query(statement("SELECT pg_sleep(600)").within(1h), use_future);
+    EXPECT_EQ(code_of([&] { db.query("SELECT 2"); }), errc::queue_full);
+    EXPECT_EQ(db.facts().pending, 2U);  // the slow one, and what has the server forget the first
+    time->move(31s);
+    EXPECT_TRUE(comes_true([&] { return db.facts().pending == 1; }));
+    EXPECT_EQ(slow.wait_for(0s), std::future_status::timeout);
+    db.close();
+    EXPECT_EQ(code_of([&] { slow.get(); }), levee::errc::closed);
+}
+
+TEST_F(postgres_connection, a_copy_that_is_given_up_beside_a_piece_of_it_closes_the_connection) {
+    runtime one{1};
+    auto chosen = options();
+    chosen.executor = one.get_executor();
+    chosen.blocking_executor = one.blocking_executor();
+    connection db(chosen);
+    db.run_script("DROP TABLE IF EXISTS half; CREATE TABLE half (word text)");
+    std::promise<void> go_on;
+    std::future<bool> written;
+    {
+        auto copy = db.begin_copy("COPY half FROM STDIN");
+        asio::post(one.get_executor(), [&] { go_on.get_future().wait(); });
+        // More than any socket takes at once; nobody sends the rest meanwhile.
+        written = copy.async_write(std::string(std::size_t{64} << 20U, 'x'), use_future);
+    }
+    go_on.set_value();
+    EXPECT_EQ(code_of([&] { written.get(); }), errc::connection_lost);
+    EXPECT_EQ(code_of([&] { db.query(statement("SELECT 1").within(2s)); }), errc::connection_lost);
+}
+
+/// A session that nothing else knows.
+std::shared_ptr<detail::session> session_of(const connection_options& chosen) {
+    auto config = std::make_shared<const detail::session_config>(chosen);
+    const time_point until = clock::precise().now() + 20s;
+    auto work = detail::establish(config, until, false, std::nullopt);
+    return asio::co_spawn(asio::make_strand(chosen.executor), std::move(work), use_future).get();
+}
+
+TEST_F(postgres_connection, a_session_may_end_with_the_statement_that_is_cancelled) {
+    shared_server().execute("CREATE TABLE IF NOT EXISTS never_filled (id int)");
+    for (int round = 0; round < 20; ++round) {
+        std::shared_ptr<detail::session> one = session_of(options());
+        const std::weak_ptr<detail::session> seen = one;
+        detail::question copy{.kind = detail::request_kind::copy_begin,
+                              .text = "COPY never_filled FROM STDIN",
+                              .deadline = clock::precise().now() + 20s};
+        detail::start<detail::to_true>(one, std::move(copy), use_future).get();
+        asio::cancellation_signal stop;
+        auto waits = detail::async_ask(one, statement("SELECT 1"), clock::precise().now() + 20s,
+                                       asio::bind_cancellation_slot(stop.slot(), use_future));
+        one.reset();
+        ASSERT_TRUE(comes_true([&] { return seen.use_count() == 1; }));  // the statement keeps it
+        stop.emit(asio::cancellation_type::terminal);
+        EXPECT_EQ(code_of([&] { waits.get(); }), levee::errc::cancelled);
+        EXPECT_TRUE(comes_true([&] { return seen.expired(); }));
+    }
+}
+
+TEST_F(postgres_pool, a_session_that_was_cleaned_is_not_cleaned_for_ever) {
+    pool db(single());
+    const auto sent = [&] { return db.with_connection([](connection& one) { return one.facts().sent; }); };
+    db.query("SET search_path = x");
+    db.query("SELECT 1");
+    const std::uint64_t before = sent();
+    for (int i = 0; i < 10; ++i) {
+        db.query("SELECT 1");
+    }
+    EXPECT_LE(sent() - before, 12U);
+}
+
+TEST_F(postgres_pool, connections_age_by_the_scheduler_of_the_connections) {
+    auto chosen = single();
+    const auto time = std::make_shared<moved_time>(rt_.get_executor());
+    chosen.connection.scheduler = time;
+    chosen.pool.max_lifetime = 10s;
+    pool db(chosen);
+    for (int i = 0; i < 5; ++i) {
+        EXPECT_EQ(db.query("SELECT 1").value<int>(), 1);
+    }
+    EXPECT_EQ(db.stats().created, 1U);
+    time->move(20s);
+    EXPECT_EQ(db.query("SELECT 1").value<int>(), 1);
+    EXPECT_EQ(db.stats().created, 2U);
+}
+
+TEST_F(postgres_pool, nobody_is_served_by_a_session_that_could_not_be_cleaned) {
+    shared_server().execute(
+        "DROP ROLE IF EXISTS guest; CREATE ROLE guest LOGIN;"
+        "REVOKE EXECUTE ON FUNCTION pg_advisory_unlock_all() FROM PUBLIC;"
+        "DROP SCHEMA IF EXISTS trap CASCADE; CREATE SCHEMA trap; CREATE TABLE trap.notes (id int);"
+        "DROP TABLE IF EXISTS notes; CREATE TABLE notes (id int);"
+        "GRANT USAGE ON SCHEMA trap TO guest; GRANT ALL ON trap.notes, notes TO guest");
+    {
+        auto chosen = single();
+        chosen.connection.user = "guest";
+        pool db(chosen);
+        for (int i = 0; i < 20; ++i) {
+            try {
+                db.with_connection([](connection& one) {
+                    one.query("SET search_path = trap");
+                    one.query("SELECT pg_advisory_lock(5)");  // what takes it away is refused
+                });
+                db.query("INSERT INTO notes VALUES ($1)", i);
+            } catch (const error& e) {
+                EXPECT_EQ(e.code(), errc::connection_lost) << e.what();
+                EXPECT_FALSE(e.may_have_been_executed());
+            }
+        }
+    }
+    EXPECT_EQ(shared_server().execute("SELECT count(*) FROM trap.notes"), "0");
+    shared_server().execute(
+        "DROP SCHEMA trap CASCADE; DROP TABLE notes;"
+        "GRANT EXECUTE ON FUNCTION pg_advisory_unlock_all() TO PUBLIC");
+    EXPECT_TRUE(comes_true([&] {
+        return shared_server().execute("SELECT count(*) FROM pg_stat_activity WHERE usename = 'guest'") ==
+               "0";
+    }));
+    shared_server().execute("DROP ROLE guest");
+}
+
+}  // namespace
+}  // namespace levee::postgres
