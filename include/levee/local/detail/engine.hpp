@@ -18,6 +18,7 @@
 #include "levee/core/clock.hpp"
 #include "levee/core/epoch.hpp"
 #include "levee/core/hash.hpp"
+#include "levee/core/random.hpp"
 #include "levee/core/thread_slots.hpp"
 #include "levee/local/cache_stats.hpp"
 #include "levee/local/detail/option_checks.hpp"
@@ -294,7 +295,7 @@ private:
     const levee::clock* const clock_;
     const std::int64_t time_to_idle_;  // `never`: there is none
     const std::uint64_t seed_ = random_seed();
-    const std::uint64_t multiplier_ = random_seed() | 1;
+    const std::uint64_t multiplier_ = splitmix64(seed_)() | 1;
     const std::size_t shard_total_;
     const std::size_t last_shard_;                           // their total is a power of two
     const std::unique_ptr<table_cell[], free_cells> cells_;  // a shard's at its number

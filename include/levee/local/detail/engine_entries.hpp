@@ -21,7 +21,7 @@ engine<K, V, Hash, Eq>::engine(options_type options, Hash hash, Eq equal)
       cells_(make_cells(shard_total_)),
       anything_ends_(options_.time_to_live != duration::zero() || time_to_idle_ != never),
       budget_(options_.max_entries, options_.max_weight) {
-    splitmix64 seeds(random_seed());
+    splitmix64 seeds(~seed_);  // the device costs more than all else here: asked once
     shard_setup setup = setup_of_shards();
     setup.advisor = make_shared_advisor(seeds(), shard_total_);
     shards_.reserve(shard_total_);
