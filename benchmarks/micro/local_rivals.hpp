@@ -56,6 +56,19 @@ struct levee_cache_with_ttl {
     local_cache<key, key> cache;
 };
 
+/// With all that entries may be given: a life, a time to idle, weights.
+struct levee_cache_with_all {
+    explicit levee_cache_with_all(std::size_t capacity)
+        : cache({.max_entries = capacity,
+                 .max_weight = 2 * capacity,
+                 .weigher = [](key, key) { return std::size_t{1}; },
+                 .time_to_live = std::chrono::minutes(5),
+                 .time_to_idle = std::chrono::minutes(5)}) {}
+    std::optional<key> get(key k) { return cache.get(k); }
+    void put(key k, key value) { cache.put(k, value); }
+    local_cache<key, key> cache;
+};
+
 /// The limit: no lock, no bound. Several threads may read.
 struct flat_map {
     explicit flat_map(std::size_t capacity) { map.reserve(capacity); }
