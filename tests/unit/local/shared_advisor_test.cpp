@@ -39,7 +39,7 @@ double window_share(const adaptive_policy& policy) {
 }
 
 TEST(shared_advisor, samples_as_many_keys_as_one_cache_would_however_many_shards_there_are) {
-    for (const std::size_t shards : {1, 4, 16}) {
+    for (const std::size_t shards : {1U, 4U, 16U}) {
         sharded cache(shards, 16'000);
         EXPECT_EQ(cache.advisor->current().generation, 1u);
         division_advisor alone(1);

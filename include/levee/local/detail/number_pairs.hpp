@@ -20,7 +20,7 @@ public:
     void reserve(std::size_t size, std::uint32_t greatest) {
         low_.reserve(size);
         unsigned planes = 0;
-        for (; planes < high_.size() && greatest >> (16 + 8 * planes) != 0; ++planes) {
+        for (; planes < high_.size() && greatest >> shift_of(planes) != 0; ++planes) {
             high_[planes].reserve(size);  // zeros: no number was as large until now
         }
         for (unsigned plane = planes; plane < planes_; ++plane) {
@@ -33,27 +33,27 @@ public:
     [[nodiscard]] std::uint32_t first(std::size_t at) const noexcept {
         std::uint32_t found = low_[at].first;
         for (unsigned plane = 0; plane < planes_; ++plane) {
-            found |= std::uint32_t{high_[plane][at].first} << (16 + 8 * plane);
+            found |= std::uint32_t{high_[plane][at].first} << shift_of(plane);
         }
         return found;
     }
     [[nodiscard]] std::uint32_t second(std::size_t at) const noexcept {
         std::uint32_t found = low_[at].second;
         for (unsigned plane = 0; plane < planes_; ++plane) {
-            found |= std::uint32_t{high_[plane][at].second} << (16 + 8 * plane);
+            found |= std::uint32_t{high_[plane][at].second} << shift_of(plane);
         }
         return found;
     }
     void set_first(std::size_t at, std::uint32_t to) noexcept {
         low_[at].first = static_cast<std::uint16_t>(to);
         for (unsigned plane = 0; plane < planes_; ++plane) {
-            high_[plane][at].first = static_cast<std::uint8_t>(to >> (16 + 8 * plane));
+            high_[plane][at].first = static_cast<std::uint8_t>(to >> shift_of(plane));
         }
     }
     void set_second(std::size_t at, std::uint32_t to) noexcept {
         low_[at].second = static_cast<std::uint16_t>(to);
         for (unsigned plane = 0; plane < planes_; ++plane) {
-            high_[plane][at].second = static_cast<std::uint8_t>(to >> (16 + 8 * plane));
+            high_[plane][at].second = static_cast<std::uint8_t>(to >> shift_of(plane));
         }
     }
 
@@ -62,6 +62,8 @@ public:
     }
 
 private:
+    static constexpr unsigned shift_of(unsigned plane) noexcept { return plane == 0 ? 16 : 24; }
+
     template <class Part>
     struct pair {
         Part first, second;
