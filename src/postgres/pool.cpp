@@ -44,6 +44,7 @@ namespace asio = boost::asio;
 
 pool_options completed(pool_options options) {
     validate(options);
+    const bool is_real_time = options.connection.scheduler == nullptr && options.pool.scheduler == nullptr;
     if (options.connection.scheduler == nullptr) {
         options.connection.scheduler = options.pool.scheduler != nullptr
                                            ? options.pool.scheduler
@@ -54,9 +55,9 @@ pool_options completed(pool_options options) {
     }
     if (options.pool.scheduler == nullptr) {
         options.pool.scheduler = options.connection.scheduler;
-        if (options.pool.clock == nullptr) {
-            options.pool.clock = &clock::coarse();
-        }
+    }
+    if (is_real_time && options.pool.clock == nullptr) {
+        options.pool.clock = &clock::coarse();  // the same time, and cheaper
     }
     if (options.pool.name.empty()) {
         options.pool.name = "postgres";

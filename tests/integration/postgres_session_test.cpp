@@ -162,6 +162,23 @@ TEST_F(postgres_pool, a_session_that_was_cleaned_is_not_cleaned_for_ever) {
     EXPECT_LE(sent() - before, 12U);
 }
 
+TEST_F(postgres_pool, connections_age_by_the_scheduler_of_the_connections) {
+    auto chosen = single();
+    const auto time = std::make_shared<moved_time>(rt_.get_executor());
+    chosen.connection.scheduler = time;
+    chosen.pool.max_lifetime = 10s;
+    pool db(chosen);
+    for (int i = 0; i < 5; ++i) {
+        EXPECT_EQ(db.query("SELECT 1").value<int>(), 1);
+    }
+    EXPECT_EQ(db.stats().created, 1U);
+    // None of the five was preceded by a look at a connection that seemed too old.
+    EXPECT_EQ(db.with_connection([](connection& one) { return one.facts().sent; }), 5U);
+    time->move(20s);
+    EXPECT_EQ(db.query("SELECT 1").value<int>(), 1);
+    EXPECT_EQ(db.stats().created, 2U);
+}
+
 TEST_F(postgres_pool, nobody_is_served_by_a_session_that_could_not_be_cleaned) {
     shared_server().execute(
         "DROP ROLE IF EXISTS guest; CREATE ROLE guest LOGIN;"
