@@ -76,8 +76,8 @@ struct connection_options {
     /// Notifications kept until somebody waits for them; later ones push out the oldest. Above zero.
     std::size_t max_notifications = 4096;
 
-    /// Told of the server's notices and warnings, under no lock, on whatever thread reads them. It must not
-    /// block; what it throws is ignored. Empty: nobody.
+    /// Told of the server's notices and warnings, under no lock, on whatever thread reads them, on
+    /// several at a time. It must not block; what it throws is ignored. Empty: nobody.
     std::function<void(const server_message&)> on_notice{};
 
     /// Where time comes from for asynchronous callers. Null: real time on `executor`. Blocking callers keep

@@ -146,6 +146,7 @@ public:
     /// Of the connections that are lent; not of the multiplexed ones.
     [[nodiscard]] pool_stats stats() const { return core_->connections().stats(); }
     [[nodiscard]] const pool_options& options() const noexcept { return core_->options(); }
+    /// Where the work of asynchronous callers runs.
     [[nodiscard]] boost::asio::any_io_executor executor() const {
         return core_->options().connection.executor;
     }
