@@ -125,8 +125,8 @@ public:
     /// cleaned up.
     template <class F>
     auto with_connection(F&& f, holder_label label = std::source_location::current()) {
-        const auto held = core_->acquire(core_->acquire_deadline(), label,
-                                         core_->options().reset_after_with_connection);
+        const auto held =
+            core_->acquire(core_->acquire_deadline(), label, core_->options().reset_after_with_connection);
         return std::invoke(f, *held);
     }
     /// `f(connection&)` returns an awaitable<T>. It is copied; name it first.

@@ -34,8 +34,7 @@ private:
 template <class F>
 auto run_transaction_once(const std::shared_ptr<pool_core>& core, F& f, const transaction_options& options,
                           holder_label label, std::size_t attempt) {
-    const auto held =
-        core->acquire(core->acquire_deadline(), label, core->options().reset_on_return);
+    const auto held = core->acquire(core->acquire_deadline(), label, core->options().reset_on_return);
     static_cast<void>(held->query(begin_text(options)));
     transaction running(*held, attempt);
     try {
