@@ -271,6 +271,30 @@ TEST_F(PostgresTable, fails_the_keys_whose_values_do_not_fit_and_no_others) {
     EXPECT_EQ(found[2].what, load_outcome::not_found) << "NULL";
 }
 
+TEST_F(PostgresTable, fails_the_keys_that_cannot_be_sent_and_no_others) {
+    server_->execute(
+        "CREATE TABLE words (key text, part int, value int, PRIMARY KEY (key, part)); CREATE UNIQUE INDEX ON "
+        "words (key);"
+        "INSERT INTO words VALUES ('a', 1, 1), ('b', 1, 2), ('c', 1, 3)");
+    const std::string nul("a\0b", 3);
+    table_source<std::string, int> one(db_, {.table = "words", .batch = 2});
+    const auto found = load<std::string, int>(one, {"a", nul, "b", "\xff", "c", "b"});
+    ASSERT_EQ(found.size(), 6U);
+    EXPECT_EQ(found[0].value, 1);
+    EXPECT_EQ(found[1].what, load_outcome::failed);
+    EXPECT_EQ(found[2].value, 2);
+    EXPECT_EQ(found[3].what, load_outcome::failed);
+    EXPECT_EQ(found[4].value, 3);
+    EXPECT_EQ(found[5].value, 2);
+    EXPECT_EQ((load<std::string, int>(one, {nul})).front().what, load_outcome::failed);
+    using both = std::tuple<std::string, int>;
+    table_source<both, int> two(db_, {.table = "words", .key_columns = {"key", "part"}});
+    const auto pairs = load<both, int>(two, {{nul, 1}, {"c", 1}, {"c", 2}});
+    EXPECT_EQ(pairs[0].what, load_outcome::failed);
+    EXPECT_EQ(pairs[1].value, 3);
+    EXPECT_EQ(pairs[2].what, load_outcome::not_found);
+}
+
 TEST_F(PostgresTable, is_found_wanting_when_the_source_is_made) {
     server_->execute(
         "CREATE SCHEMA \"my shop\"; CREATE TABLE \"my shop\".\"the \"\"Table\"\"\" (\"Key\" int, value text);"

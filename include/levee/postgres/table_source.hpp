@@ -37,7 +37,8 @@ namespace levee::postgres {
 ///
 /// A load is one statement: `= ANY($1)` for one key column, a join with the keys for several. A row is
 /// `value`; no row is `not_found`, and so is a NULL in V's only column. What does not fit V is `failed` for
-/// that key, with errc::invalid_data.
+/// that key, with errc::invalid_data; so is a key that PostgreSQL has no value for (text with a NUL, or that
+/// is not UTF-8). One that the server does not accept for its column (text that is no uuid) fails its batch.
 ///
 /// A store is one statement a batch, and a transaction of its own: `INSERT … ON CONFLICT DO UPDATE` of all
 /// rows, and a DELETE of those without a value. Of several writes of one key in a batch the last one counts.
@@ -68,10 +69,10 @@ public:
 
     [[nodiscard]] std::vector<loaded<V>> load(std::vector<load_request<K, V>> requests) override {
         std::vector<loaded<V>> results(requests.size());
+        const places where = keep_sendable(requests, results);
         for (std::size_t begin = 0; begin < requests.size(); begin += batch()) {
             const std::span<const load_request<K, V>> some = piece(requests, begin);
-            distribute(db_->query(load_statement(some)), some,
-                       std::span(results).subspan(begin, some.size()));
+            distribute(db_->query(load_statement(some)), some, std::span(where).subspan(begin), results);
         }
         return results;
     }
@@ -79,11 +80,12 @@ public:
     [[nodiscard]] boost::asio::awaitable<std::vector<loaded<V>>> async_load(
         std::vector<load_request<K, V>> requests) override {
         std::vector<loaded<V>> results(requests.size());
+        const places where = keep_sendable(requests, results);
         for (std::size_t begin = 0; begin < requests.size(); begin += batch()) {
             const std::span<const load_request<K, V>> some = piece(requests, begin);
             statement question = load_statement(some);
             const result answer = co_await db_->async_query(std::move(question), boost::asio::use_awaitable);
-            distribute(answer, some, std::span(results).subspan(begin, some.size()));
+            distribute(answer, some, std::span(where).subspan(begin), results);
         }
         co_return results;
     }
@@ -114,6 +116,7 @@ private:
     using keys = detail::columns_of<K>;
     using values = detail::columns_of<V>;
     using run = detail::table::run;
+    using places = std::vector<std::size_t>;  // which result is a request's
 
     [[nodiscard]] std::size_t batch() const noexcept { return table_.options().batch; }
 
@@ -122,24 +125,47 @@ private:
         return std::span(all).subspan(begin, (std::min)(batch(), all.size() - begin));
     }
 
+    /// Fails the keys that the server cannot even be asked for, and takes them out: others may have been put
+    /// into the same batch by strangers.
+    places keep_sendable(std::vector<load_request<K, V>>& all, std::vector<loaded<V>>& results) const {
+        places where;
+        where.reserve(all.size());
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            try {
+                parameters alone;
+                keys::add(alone, 1, [&](std::size_t) { return &all[i].key; });
+            } catch (const levee::error&) {
+                results[i] = loaded<V>::failure(std::current_exception());
+                continue;
+            }
+            if (where.size() != i) {
+                all[where.size()] = std::move(all[i]);
+            }
+            where.push_back(i);
+        }
+        all.erase(all.begin() + static_cast<std::ptrdiff_t>(where.size()), all.end());
+        return where;
+    }
+
     [[nodiscard]] statement load_statement(std::span<const load_request<K, V>> some) const {
         parameters arrays;
         keys::add(arrays, some.size(), [&](std::size_t i) { return &some[i].key; });
         return table_.load(std::move(arrays));
     }
 
+    /// `where`: of `some`, and perhaps further ones.
     void distribute(const result& answer, std::span<const load_request<K, V>> some,
-                    std::span<loaded<V>> results) const {
+                    std::span<const std::size_t> where, std::vector<loaded<V>>& results) const {
         if (!table_.rows_have_keys()) {
             for (const row& each : answer) {
-                results[each.get<std::size_t>(0) - 1] = result_of(each);
+                results[where[each.get<std::size_t>(0) - 1]] = result_of(each);
             }
             return;
         }
         if constexpr (detail::single_column<K>) {
             if (some.size() == 1) {
                 for (const row& each : answer) {
-                    results.front() = result_of(each);
+                    results[where.front()] = result_of(each);
                 }
                 return;
             }
@@ -152,7 +178,7 @@ private:
             for (const row& each : answer) {
                 key = parameters::of(each.get<K>(0));
                 index.for_each(detail::bytes_of(key, 0),
-                               [&](std::size_t i) { results[i] = result_of(each); });
+                               [&](std::size_t i) { results[where[i]] = result_of(each); });
             }
         }
     }
