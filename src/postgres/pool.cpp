@@ -162,10 +162,11 @@ time_point pool_core::acquire_deadline() const noexcept {
 }
 
 pool_core::lease pool_core::acquire(time_point until, holder_label label, reset_policy policy) {
+    std::shared_ptr<pool_core> self = shared_from_this();  // the pool may be destroyed while this waits
     for (;;) {
         pooled<connection> held = connections_.acquire(until, label);
         if (held->session()->looks_alive()) {
-            return {shared_from_this(), std::move(held), policy};
+            return {std::move(self), std::move(held), policy};
         }
         held.discard();
     }

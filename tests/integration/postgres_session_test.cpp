@@ -16,6 +16,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "levee/async/runtime.hpp"
@@ -172,9 +173,49 @@ TEST_F(postgres_pool, connections_age_by_the_scheduler_of_the_connections) {
         EXPECT_EQ(db.query("SELECT 1").value<int>(), 1);
     }
     EXPECT_EQ(db.stats().created, 1U);
+    // None of the five was preceded by a look at a connection that seemed too old.
+    EXPECT_EQ(db.with_connection([](connection& one) { return one.facts().sent; }), 5U);
     time->move(20s);
     EXPECT_EQ(db.query("SELECT 1").value<int>(), 1);
     EXPECT_EQ(db.stats().created, 2U);
+}
+
+TEST_F(postgres_pool, threads_that_wait_for_a_connection_may_see_the_pool_destroyed) {
+    for (int round = 0; round < 30; ++round) {
+        auto db = std::make_unique<pool>(single());
+        std::promise<void> go_on;
+        std::promise<void> holds;
+        std::jthread holder([&, at = db.get()] {
+            at->with_connection([&](connection&) {
+                holds.set_value();
+                go_on.get_future().wait();
+            });
+        });
+        holds.get_future().wait();
+        std::jthread waiter([at = db.get()] {
+            try {
+                EXPECT_EQ(at->query("SELECT 1").value<int>(), 1);  // whichever is first
+            } catch (const pool_error& e) {
+                EXPECT_EQ(e.code(), levee::errc::closed);
+            }
+        });
+        ASSERT_TRUE(comes_true([&] { return db->stats().waiting == 1; }));
+        go_on.set_value();
+        db.reset();
+    }
+}
+
+TEST_F(postgres_pool, a_transaction_that_is_to_be_run_again_may_see_the_pool_destroyed) {
+    auto db = std::make_unique<pool>(single());
+    int runs = 0;
+    const auto conflict = [&](transaction&) {
+        ++runs;
+        db.reset();
+        throw sql_error({.sqlstate = "40001", .severity = "ERROR"}, {});
+    };
+    EXPECT_EQ(code_of([&, at = db.get()] { at->transaction(conflict, {.attempts = 2}); }),
+              levee::errc::closed);
+    EXPECT_EQ(runs, 1);
 }
 
 TEST_F(postgres_pool, nobody_is_served_by_a_session_that_could_not_be_cleaned) {

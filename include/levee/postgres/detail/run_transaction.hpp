@@ -52,8 +52,9 @@ auto run_transaction_once(const std::shared_ptr<pool_core>& core, F& f, const tr
     }
 }
 
+/// By value: the pool may be destroyed while `f` runs.
 template <class F>
-auto run_transaction(const std::shared_ptr<pool_core>& core, F& f, const transaction_options& options,
+auto run_transaction(std::shared_ptr<pool_core> core, F& f, const transaction_options& options,
                      holder_label label) {
     validate(options);
     repetitions left(options);
