@@ -47,8 +47,8 @@ private:
         if (age < 4) {
             return static_cast<std::size_t>(age);
         }
-        const auto width = static_cast<unsigned>(std::bit_width(age));
-        return 4 * (width - 2) + (age >> (width - 3) & 3U);
+        const auto width = static_cast<std::size_t>(std::bit_width(age));
+        return 4 * (width - 2) + static_cast<std::size_t>(age >> (width - 3) & 3U);
     }
     static double middle_of(std::size_t bucket) noexcept {
         if (bucket < 4) {
@@ -58,7 +58,7 @@ private:
         return (4.0 + static_cast<double>(bucket % 4) + 0.5) * step;
     }
 
-    std::array<std::uint16_t, 4 * 63> counts_{};
+    std::array<std::uint16_t, std::size_t{4} * 63> counts_{};
     std::uint32_t sum_ = 0;
 };
 
