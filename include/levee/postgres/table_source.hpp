@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -128,8 +129,15 @@ private:
     /// Fails the keys that the server cannot even be asked for, and takes them out: others may have been put
     /// into the same batch by strangers.
     places keep_sendable(std::vector<load_request<K, V>>& all, std::vector<loaded<V>>& results) const {
-        places where;
-        where.reserve(all.size());
+        places where(all.size());
+        std::iota(where.begin(), where.end(), std::size_t{0});
+        try {
+            parameters together;
+            keys::add(together, all.size(), [&](std::size_t i) { return &all[i].key; });
+            return where;
+        } catch (const levee::error&) {
+            where.clear();  // one by one, then
+        }
         for (std::size_t i = 0; i < all.size(); ++i) {
             try {
                 parameters alone;
