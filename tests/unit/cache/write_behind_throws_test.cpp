@@ -32,7 +32,7 @@ struct fragile_key {
     fragile_key& operator=(const fragile_key&) = default;
     fragile_key& operator=(fragile_key&&) noexcept = default;
     ~fragile_key() = default;
-    friend auto operator<=>(const fragile_key&, const fragile_key&) = default;
+    friend bool operator==(const fragile_key&, const fragile_key&) = default;
 
     static inline bool breaks = false;
     int number;
