@@ -14,10 +14,10 @@
 #include <utility>
 
 #include "levee/postgres/pool.hpp"
-#include "postgres/establish.hpp"
 #include "support/code_of.hpp"
 #include "support/postgres_fixture.hpp"
 #include "support/postgres_random_operations.hpp"
+#include "support/postgres_session_of.hpp"
 
 namespace levee::postgres {
 namespace {
@@ -27,6 +27,7 @@ namespace asio = boost::asio;
 using asio::use_future;
 using tests::code_of;
 using tests::postgres_pool;
+using tests::session_of;
 
 struct trace {
     const char* name;
@@ -176,21 +177,13 @@ TEST_F(postgres_pool, a_time_out_leaves_no_work_and_no_dirt) {
         "0");
 }
 
-/// A session as those that callers share.
-std::shared_ptr<detail::session> share(const connection_options& chosen) {
-    auto config = std::make_shared<const detail::session_config>(chosen);
-    const time_point until = clock::precise().now() + 20s;
-    auto work = detail::establish(config, until, true, std::nullopt);
-    return asio::co_spawn(asio::make_strand(chosen.executor), std::move(work), use_future).get();
-}
-
 TEST_F(postgres_pool, a_shared_connection_on_which_something_was_left_behind_is_given_up) {
     const auto ask = [](detail::session& to, const char* sql) {
         static_cast<void>(detail::ask(to, statement(sql), clock::precise().now() + 20s));
     };
     for (const char* leaving :
          {"SET search_path = x", "LISTEN gossip", "PREPARE mine AS SELECT 1", "SELECT pg_advisory_lock(9)"}) {
-        const auto shared = share(options().connection);
+        const auto shared = session_of(options().connection, true);
         ask(*shared, "SELECT 1");
         EXPECT_TRUE(shared->is_fit());
         ask(*shared, leaving);

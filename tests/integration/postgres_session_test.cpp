@@ -22,10 +22,10 @@
 #include "levee/async/runtime.hpp"
 #include "levee/postgres/connection.hpp"
 #include "levee/postgres/pool.hpp"
-#include "postgres/establish.hpp"
 #include "support/code_of.hpp"
 #include "support/polling.hpp"
 #include "support/postgres_fixture.hpp"
+#include "support/postgres_session_of.hpp"
 
 namespace levee::postgres {
 namespace {
@@ -37,6 +37,7 @@ using tests::code_of;
 using tests::comes_true;
 using tests::postgres_connection;
 using tests::postgres_pool;
+using tests::session_of;
 
 /// A clock that a test moves.
 class moved_time final : public async::scheduler {
@@ -123,18 +124,10 @@ TEST_F(postgres_connection, a_copy_that_is_given_up_beside_a_piece_of_it_closes_
     EXPECT_EQ(code_of([&] { db.query(statement("SELECT 1").within(2s)); }), errc::connection_lost);
 }
 
-/// A session that nothing else knows.
-std::shared_ptr<detail::session> session_of(const connection_options& chosen) {
-    auto config = std::make_shared<const detail::session_config>(chosen);
-    const time_point until = clock::precise().now() + 20s;
-    auto work = detail::establish(config, until, false, std::nullopt);
-    return asio::co_spawn(asio::make_strand(chosen.executor), std::move(work), use_future).get();
-}
-
 TEST_F(postgres_connection, a_session_may_end_with_the_statement_that_is_cancelled) {
     shared_server().execute("CREATE TABLE IF NOT EXISTS never_filled (id int)");
     for (int round = 0; round < 20; ++round) {
-        std::shared_ptr<detail::session> one = session_of(options());
+        std::shared_ptr<detail::session> one = session_of(options(), false);
         const std::weak_ptr<detail::session> seen = one;
         detail::question copy{.kind = detail::request_kind::copy_begin,
                               .text = "COPY never_filled FROM STDIN",
