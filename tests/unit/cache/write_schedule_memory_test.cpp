@@ -14,30 +14,12 @@
 
 #include "levee/cache/detail/pending_writes.hpp"
 #include "levee/core/hash.hpp"
-
-namespace {
-// Which allocation of this thread from now on fails, once; negative: none.
-thread_local long allocations_left = -1;
-}  // namespace
-
-void* operator new(std::size_t size) {
-    if (allocations_left >= 0 && allocations_left-- == 0) {
-        throw std::bad_alloc();
-    }
-    if (void* const memory = std::malloc(size == 0 ? 1 : size)) {
-        return memory;
-    }
-    throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-    std::free(memory);
-}
+#include "support/failing_allocations.hpp"
 
 namespace levee::cache_detail {
 namespace {
+
+using tests::allocations_left;
 
 using namespace std::chrono_literals;
 using writes = pending_writes<int, int, hash<int>, std::equal_to<>>;

@@ -13,10 +13,13 @@
 #include "levee/core/epoch.hpp"
 #include "levee/core/random.hpp"
 #include "levee/local/local_cache.hpp"
+#include "support/failing_allocations.hpp"
 #include "support/manual_clock_stub.hpp"
 
 namespace levee {
 namespace {
+
+using tests::allocations_left;
 
 using namespace std::chrono_literals;
 
@@ -207,33 +210,6 @@ TEST(local_cache_failure_of, equality_changes_nothing) {
     EXPECT_EQ(cache.get(1), "one");
     EXPECT_TRUE(cache.is_consistent());
 }
-
-}  // namespace
-}  // namespace levee
-
-namespace {
-// Which allocation from now on fails, once; negative: none.
-long allocations_left = -1;
-}  // namespace
-
-void* operator new(std::size_t size) {
-    if (allocations_left >= 0 && allocations_left-- == 0) {
-        throw std::bad_alloc();
-    }
-    if (void* const memory = std::malloc(size == 0 ? 1 : size)) {
-        return memory;
-    }
-    throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-    std::free(memory);
-}
-
-namespace levee {
-namespace {
 
 template <class V>
 class local_cache_out_of_memory : public testing::Test {};
