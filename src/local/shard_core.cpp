@@ -28,6 +28,7 @@ shard_core::shard_core(const shard_setup& setup)
                  : make_adaptive_policy(setup.seed, setup.advisor, weights ? &*weights : nullptr)),
       content_(setup.content),
       time_to_idle_(setup.time_to_idle),
+      least_weight_(setup.least_weight),
       retired_(64),
       retired_limit_(node_limit(setup.expected_entries)),
       is_tiny_(is_handful(setup.expected_entries)),
