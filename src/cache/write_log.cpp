@@ -79,13 +79,8 @@ void write_log::when_durable(std::uint64_t sequence, time_point deadline,
             self->forget_deadline(*one);
         }
     });
-    if (one->is_over.load()) {
-        return;
-    }
-    try {
-        keep_deadline(one);
-    } catch (...) {  // no memory, and so no deadline: the journal has `done` already, so this must not throw
-        one->tell(std::current_exception());
+    if (!one->is_over.load()) {
+        keep_deadline(std::move(one));
     }
 }
 

@@ -165,10 +165,10 @@ void write_behind_core<K, V, Hash, Eq>::replay(std::uint64_t sequence, bytes_vie
             return;
         }
         write made = prepare(*key, std::move(value), record->version);
-        made.sequence = made.age.oldest = sequence;
+        made.sequence = made.oldest = sequence;
         made.writer = record->writer;
         made.is_journaled = true;
-        made.age.since = time_->now();
+        made.since = time_->now();
         if (letters_.has_any_of(*key)) {
             all.with_letters[*key].push_back(std::move(made));
         } else {
