@@ -47,7 +47,7 @@ journal::core::core(journal_options options, const visitor& replay)
     report_ = found.report();
 
     acknowledged_ = durable_ = window_.last();
-    written_mark_ = window_.mark();
+    written_mark_ = safe_mark_ = window_.mark();
     disk_bytes_ = writer_->bytes_on_disk();
     front_last_ = writer_->front_last();
     counts_.segments = writer_->segments();
@@ -305,7 +305,7 @@ void journal::core::close() {
     const auto is_idle = [&] { return !is_leading_ && telling_ == 0; };
     idle_.wait(lock, is_idle);
     std::exception_ptr failed;
-    if (!buffer_.empty() || window_.mark() > written_mark_ || durable_ < window_.last()) {
+    if (!buffer_.empty() || window_.mark() > safe_mark_ || durable_ < window_.last()) {
         failed = lead(lock, options_.sync != journal_sync::off);
         idle_.wait(lock, is_idle);  // one who waits for the medium may have led right after
     }
@@ -339,6 +339,7 @@ journal_stats journal::core::stats() const {
     now.last_sequence = window_.last();
     now.durable_through = acknowledged_;
     now.released_through = window_.mark();
+    now.marked_through = safe_mark_;
     now.lag = window_.last() - durable_;
     if (unsynced_since_) {
         now.oldest_lag = clock_.now() - *unsynced_since_;

@@ -146,6 +146,7 @@ private:
     std::vector<async_waiter> async_waiters_{};
 
     std::uint64_t written_mark_ = 0;          // the newest mark in a segment
+    std::uint64_t safe_mark_ = 0;             // and the newest that is as safe as `options_.sync` says
     std::uint64_t since_mark_ = 0;            // bytes appended after it
     std::optional<time_point> mark_since_{};  // when the window's mark went past it
     time_point scheduled_for_ = (time_point::max)();

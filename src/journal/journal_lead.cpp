@@ -130,6 +130,8 @@ std::exception_ptr journal::core::lead(guard& lock, bool must_sync) {
     lock.lock();
     if (failed) {
         written_mark_ = mark_before;
+    } else if (options_.sync == journal_sync::every || !writer_->has_backlog()) {
+        safe_mark_ = written_mark_;
     }
     free_released(lock);
     const std::size_t writers = waiters_.size() + 1;
