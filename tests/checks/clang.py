@@ -47,23 +47,28 @@ def shared_by(file, command):
     return "standard" if str(file).startswith(TIDIED) else "asio"
 
 
+def public_headers():
+    """As they are included, those of the lower floors first."""
+    include = ROOT / "include"
+    names = [path.relative_to(include) for path in (include / "levee").rglob("*.hpp")]
+    return sorted(names, key=lambda name: (name.parts[1] not in STANDARD_ONLY, name))
+
+
 def compilations(build, made):
     """(file, flags, precompiled header or none) for each file of the tree once, and for the units of all headers."""
-    seen, alone, headers = {}, build / "tests" / "alone", {}
+    seen, alone, alone_flags = {}, build / "tests" / "alone", []
     for entry in json.loads((build / "compile_commands.json").read_text()):
         file = pathlib.Path(entry["directory"], entry["file"])
         command = entry.get("arguments") or shlex.split(entry["command"])
         if file.is_relative_to(alone):
-            header = file.relative_to(alone).with_suffix(".hpp")
-            macros = "hostile_macros" if header.parts[1] in STANDARD_ONLY else "hostile_macros_after_boost"
-            names, _ = headers.setdefault(macros, ([], kept_flags(command)))
-            names.append(header)
+            alone_flags = kept_flags(command)
         elif file.is_relative_to(ROOT) and not file.is_relative_to(build):
             seen.setdefault(file, (kept_flags(command), shared_by(file, command)))
-    for macros, (names, flags) in headers.items():
+    for macros, is_standard in (("hostile_macros", True), ("hostile_macros_after_boost", False)):
         unit = made / f"{macros}.cpp"
-        unit.write_text("".join(f"#include <{name}>\n" for name in sorted(names)))
-        seen[unit] = (flags + ["-include", str(ROOT / "tests" / "support" / f"{macros}.hpp")], None)
+        names = [name for name in public_headers() if (name.parts[1] in STANDARD_ONLY) == is_standard]
+        unit.write_text("".join(f"#include <{name}>\n" for name in names))
+        seen[unit] = (alone_flags + ["-include", str(ROOT / "tests" / "support" / f"{macros}.hpp")], None)
     return sorted((file, flags, shared) for file, (flags, shared) in seen.items())
 
 

@@ -3,7 +3,7 @@
 
 usage: floors.py [FOLDER]     the folder that has include/levee and src; exit code 1 when a rule is broken
 
-A file includes only files of its own folder and of folders on lower floors.
+A file includes only files of its own folder and of folders on lower floors. A header guards itself.
 """
 
 import pathlib
@@ -26,6 +26,7 @@ STANDARD_ONLY = {"core", "local", "monitor", "resilience", "journal", "balance"}
 CLIENTS = {"hiredis": "redis", "zstd": "redis", "libpq": "postgres", "sqlite3": "sqlite"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+GUARD = re.compile(r"^#pragma once$", re.MULTILINE)
 TIMER = re.compile(r"\b(steady_timer|system_timer|high_resolution_timer|deadline_timer|basic_waitable_timer)\b")
 BANNED = [
     # `volatile void` is how a template erases any pointer; nothing is declared volatile by it.
@@ -75,6 +76,8 @@ def faults_of(path, base, public):
         yield 1, f"{folder} has no floor: give it one in tests/checks/floors.py and in the design"
         return
     text = without_comments_and_literals(path.read_text(encoding="utf-8"))
+    if path.suffix == ".hpp" and not GUARD.search(text):
+        yield 1, "a header without #pragma once"
     for number, line in enumerate(text.split("\n"), 1):
         if match := INCLUDE.match(line):
             name = match.group(2)

@@ -3,21 +3,30 @@
 
 #include <atomic>
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/associated_cancellation_slot.hpp>
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 #include <chrono>
 #include <cstdint>
+#include <exception>
+#include <functional>
 #include <future>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "levee/async/runtime.hpp"
 #include "levee/postgres/connection.hpp"
@@ -39,25 +48,91 @@ using tests::postgres_connection;
 using tests::postgres_pool;
 using tests::session_of;
 
-/// A clock that a test moves.
+/// A clock that a test moves, and whom that wakes.
 class moved_time final : public async::scheduler {
 public:
-    explicit moved_time(asio::any_io_executor executor)
-        : executor_(executor), real_(async::steady_scheduler(std::move(executor))) {}
+    explicit moved_time(asio::any_io_executor executor) : executor_(std::move(executor)) {}
 
-    void move(duration by) { since_start_ += by.count(); }
+    void move(duration by) {
+        std::vector<std::function<void(std::exception_ptr)>> woken;
+        {
+            const std::lock_guard lock(mutex_);
+            now_ += by;
+            for (auto at = asleep_.begin(); at != asleep_.end();) {
+                if (at->second.until > now_) {
+                    ++at;
+                    continue;
+                }
+                woken.push_back(std::move(at->second.wake));
+                at = asleep_.erase(at);
+            }
+        }
+        for (const auto& wake : woken) {
+            wake(nullptr);
+        }
+    }
     [[nodiscard]] asio::any_io_executor executor() const override { return executor_; }
-    [[nodiscard]] time_point now() const noexcept override { return time_point(duration(since_start_)); }
+    [[nodiscard]] time_point now() const noexcept override {
+        const std::lock_guard lock(mutex_);
+        return now_;
+    }
     [[nodiscard]] asio::awaitable<void> sleep_until(time_point until) override {
-        do {
-            co_await real_->sleep_until(after(real_->now(), 1ms));
-        } while (now() < until);
+        auto begin = [this, until](auto handler) {
+            auto slot = asio::get_associated_cancellation_slot(handler);
+            const auto on = asio::get_associated_executor(handler, executor_);
+            const auto held = std::make_shared<decltype(handler)>(std::move(handler));
+            const auto wake = [held, on](std::exception_ptr why) {
+                asio::post(on, [held, why] {
+                    auto own = std::move(*held);
+                    std::move(own)(why);
+                });
+            };
+            const std::uint64_t id = ++last_;
+            if (slot.is_connected()) {
+                slot.assign([this, id](asio::cancellation_type /*any*/) { cancel(id); });
+            }
+            if (!falls_asleep(id, until, wake)) {
+                wake(nullptr);
+            }
+        };
+        co_await asio::async_initiate<decltype(asio::use_awaitable), void(std::exception_ptr)>(
+            begin, asio::use_awaitable);
     }
 
 private:
-    asio::any_io_executor executor_;
-    std::shared_ptr<async::scheduler> real_;
-    std::atomic<duration::rep> since_start_ = duration(1s).count();
+    struct sleeper {
+        time_point until;
+        std::function<void(std::exception_ptr)> wake;
+    };
+
+    bool falls_asleep(std::uint64_t id, time_point until, std::function<void(std::exception_ptr)> wake) {
+        const std::lock_guard lock(mutex_);
+        if (until <= now_) {
+            return false;
+        }
+        asleep_.emplace(id, sleeper{until, std::move(wake)});
+        return true;
+    }
+
+    void cancel(std::uint64_t id) {
+        std::function<void(std::exception_ptr)> wake;
+        {
+            const std::lock_guard lock(mutex_);
+            const auto at = asleep_.find(id);
+            if (at == asleep_.end()) {
+                return;
+            }
+            wake = std::move(at->second.wake);
+            asleep_.erase(at);
+        }
+        wake(std::make_exception_ptr(levee::error(levee::errc::cancelled)));
+    }
+
+    const asio::any_io_executor executor_;
+    mutable std::mutex mutex_;  // the time, who sleeps
+    time_point now_{1s};
+    std::map<std::uint64_t, sleeper> asleep_;
+    std::atomic<std::uint64_t> last_ = 0;
 };
 
 TEST_F(postgres_connection, leaves_the_server_when_it_is_closed) {

@@ -2,9 +2,8 @@
 // operations is run, and after each answer the guarantees G1 to G4 are compared with the history.
 #pragma once
 
-#include <boost/asio/awaitable.hpp>
+#include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -35,6 +34,8 @@ struct step_of_schedule {
 };
 
 struct schedule {
+    static constexpr std::size_t nodes = 3, keys = 2;
+
     std::uint64_t seed = 0;
     bool has_faults = false;
     std::vector<step_of_schedule> steps{};

@@ -4,22 +4,12 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/deferred.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/use_future.hpp>
 #include <functional>
-#include <latch>
 #include <optional>
 #include <string>
-#include <thread>
-#include <vector>
 
-#include "levee/async/runtime.hpp"
 #include "levee/cache/cache.hpp"
 #include "levee/testing/simulation.hpp"
 
@@ -370,121 +360,6 @@ TEST_F(an_async_cache, lets_go_of_everything_when_its_executor_goes_first) {
     }
     world.run();
     EXPECT_EQ(seen, errc::closed);
-}
-
-// The rest is about real threads.
-
-struct a_threaded_cache : ::testing::Test {
-    runtime threads{2};
-    strings texts{{.local = {.max_entries = 100},
-                   .executor = threads.get_executor(),
-                   .blocking_executor = threads.blocking_executor()}};
-};
-
-TEST_F(a_threaded_cache, refuses_to_block_a_thread_of_its_own_executor) {
-    const auto load = [](const std::string& key) { return key; };
-    const auto blocked = [&](const asio::any_io_executor& on) {
-        return asio::co_spawn(
-                   on,
-                   [&]() -> asio::awaitable<std::error_code> {
-                       try {
-                           static_cast<void>(texts.get_or_load("a", load));
-                       } catch (const error& e) {
-                           co_return e.code();
-                       }
-                       co_return std::error_code();
-                   },
-                   asio::use_future)
-            .get();
-    };
-    EXPECT_EQ(blocked(threads.get_executor()), errc::would_deadlock);
-    EXPECT_EQ(blocked(asio::make_strand(threads.get_executor())), errc::would_deadlock);
-    EXPECT_EQ(texts.stats().loads, 0U);
-    texts.put("a", "there");
-    EXPECT_EQ(blocked(threads.get_executor()), std::error_code()) << "a hit does not block";
-}
-
-TEST_F(a_threaded_cache, runs_a_coroutine_loader_for_a_blocking_caller) {
-    const auto load = [](std::string key) -> asio::awaitable<std::string> {
-        asio::steady_timer timer(co_await asio::this_coro::executor, 1ms);
-        co_await timer.async_wait(asio::use_awaitable);
-        co_return key + "!";
-    };
-    EXPECT_EQ(texts.get_or_load("a", load), "a!");
-    EXPECT_EQ(texts.get("a"), "a!");
-}
-
-TEST_F(a_threaded_cache, times_a_blocking_caller_of_an_endless_coroutine_out) {
-    const auto endless = [](std::string) -> asio::awaitable<std::string> {
-        asio::steady_timer timer(co_await asio::this_coro::executor, 1h);
-        co_await timer.async_wait(asio::use_awaitable);
-        co_return "never";
-    };
-    entry_options brief;
-    brief.load_timeout = 10ms;
-    try {
-        static_cast<void>(texts.get_or_load("a", endless, brief));
-        FAIL() << "it came back with a value";
-    } catch (const error& e) {
-        EXPECT_EQ(e.code(), errc::timeout);
-    }
-}
-
-TEST_F(a_threaded_cache, times_a_blocking_caller_out_whose_coroutine_is_never_run) {
-    asio::io_context never_run;
-    strings stuck({.local = {.max_entries = 10}, .executor = never_run.get_executor()});
-    entry_options brief;
-    brief.load_timeout = 10ms;
-    const auto load = [](std::string key) -> asio::awaitable<std::string> { co_return key; };
-    try {
-        static_cast<void>(stuck.get_or_load("a", load, brief));
-        FAIL() << "it came back with a value";
-    } catch (const error& e) {
-        EXPECT_EQ(e.code(), errc::timeout);
-    }
-}
-
-TEST_F(a_threaded_cache, does_not_pass_a_hanging_plain_load_on_to_those_who_come_after_its_deadline) {
-    entry_options brief;
-    brief.load_timeout = 10ms;
-    std::latch hangs(1);
-    std::latch go_on(1);
-    std::jthread hanging([&] {
-        static_cast<void>(texts.get_or_load(
-            "a",
-            [&](const std::string&) {
-                hangs.count_down();
-                go_on.wait();
-                return std::string("late");
-            },
-            brief));
-    });
-    hangs.wait();
-    const auto load = [](const std::string&) { return std::string("new"); };
-    try {
-        static_cast<void>(texts.get_or_load("a", load));
-        FAIL() << "it did not wait for the load under way";
-    } catch (const error& e) {
-        EXPECT_EQ(e.code(), errc::timeout);
-    }
-    EXPECT_EQ(texts.get_or_load("a", load), "new");
-    go_on.count_down();
-}
-
-TEST_F(a_threaded_cache, serves_awaitable_future_deferred_and_callback_tokens) {
-    auto load = [](const std::string& key) { return key; };
-    auto future = texts.async_get_or_load("future", load, asio::use_future);
-    EXPECT_EQ(future.get(), "future");
-    auto both = asio::co_spawn(
-        threads.get_executor(),
-        [&]() -> asio::awaitable<std::string> {
-            auto first = co_await texts.async_get_or_load("awaitable", load, asio::use_awaitable);
-            auto operation = texts.async_get_or_load("deferred", load, asio::deferred);
-            auto second = co_await std::move(operation)(asio::use_awaitable);
-            co_return *first + *second;
-        },
-        asio::use_future);
-    EXPECT_EQ(both.get(), "awaitabledeferred");
 }
 
 }  // namespace

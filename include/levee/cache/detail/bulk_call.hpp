@@ -23,6 +23,7 @@
 #include "levee/cache/detail/async_call.hpp"
 #include "levee/cache/detail/bulk_load.hpp"
 #include "levee/cache/detail/bulk_look.hpp"
+#include "levee/cache/detail/kept_deadlines.hpp"
 
 namespace levee::cache_detail {
 
@@ -80,7 +81,7 @@ public:
         keeps_deadlines_ = true;
         is_here_ = !kind_.is_coroutine && !may_leave_early();
         begin_loads();
-        drive(here);
+        kept_.run(here);
         if (failure != nullptr) {
             std::rethrow_exception(failure);
         }
@@ -285,7 +286,7 @@ private:
         std::static_pointer_cast<bulk_member<K, V>>(flight)->take_part();  // made by a member_maker
         if (!is_here_) {
             if (keeps_deadlines_) {
-                watched_.push_back(flight);
+                kept_.add(flight);
             }
             load_runner<Core>::start(core, flight, true);
             return;
@@ -302,37 +303,11 @@ private:
 
     void watch(const flight_ptr& flight) {
         if (keeps_deadlines_) {
-            watched_.push_back(flight);
+            kept_.add(flight);
         }
         if (core_->options().scheduler) {
             flight->watch_deadline();
         }
-    }
-
-    /// Runs what is to run on this thread until the call has completed. The thread keeps the deadlines, which
-    /// are everybody's: there may be no scheduler, or none that runs.
-    void drive(boost::asio::io_context& here) {
-        if (!watched_.empty()) {
-            time_point soft = (time_point::max)();
-            time_point hard = (time_point::max)();
-            for (const flight_ptr& each : watched_) {
-                soft = (std::min)(soft, each->soft_deadline());
-                hard = (std::min)(hard, each->deadline());
-            }
-            if (soft < hard) {
-                here.run_until(soft);
-                for (const flight_ptr& each : watched_) {
-                    each->soften();
-                }
-            }
-            here.run_until(hard);
-            if (!here.stopped()) {
-                for (const flight_ptr& each : watched_) {
-                    each->expire();
-                }
-            }
-        }
-        here.run();
     }
 
     // On the handler's executor, as `load_rest`. Before the loads have begun nobody hears a signal.
@@ -394,8 +369,8 @@ private:
     std::vector<boost::asio::cancellation_signal> signals_{};
     std::shared_ptr<flight> outer_{};
     std::shared_ptr<bulk_load<K, V>> load_{};
-    std::vector<flight_ptr> watched_{};  // by this thread
-    bool keeps_deadlines_ = false;       // it blocks
+    kept_deadlines kept_{};
+    bool keeps_deadlines_ = false;  // it blocks
     bool is_cancelled_ = false;
     bool is_here_ = false;                 // the flights that this call leads run on its own io_context
     std::atomic<std::size_t> waiting_{1};  // parts, and the call's own beginning
