@@ -20,7 +20,7 @@ bool is_handful(std::size_t expected) noexcept {
 }  // namespace
 
 shard_core::shard_core(const shard_setup& setup)
-    : index(setup.content, setup.payload, setup.expiry, setup.expected_entries, setup.readers),
+    : index(setup.content, setup.payload, setup.expiry, setup.expected_entries, setup.readers, setup.slice),
       jitter(setup.seed),
       weights(setup.has_weights ? std::optional<entry_weights>(setup.has_wide_weights) : std::nullopt),
       policy(is_handful(setup.expected_entries)

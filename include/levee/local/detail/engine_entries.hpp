@@ -19,6 +19,7 @@ engine<K, V, Hash, Eq>::engine(options_type options, Hash hash, Eq equal)
       shard_total_((check_options(checked()), shard_count(checked()))),
       last_shard_(shard_total_ - 1),
       cells_(make_cells(shard_total_)),
+      arena_(shard_total_, bytes_of_a_table()),
       anything_ends_(options_.time_to_live != duration::zero() || time_to_idle_ != never),
       budget_(options_.max_entries, options_.max_weight) {
     splitmix64 seeds(~seed_);  // the device costs more than all else here: asked once
@@ -28,6 +29,7 @@ engine<K, V, Hash, Eq>::engine(options_type options, Hash hash, Eq equal)
     for (std::size_t i = 0; i < shard_total_; ++i) {
         setup.seed = seeds();
         setup.readers = &cells_[i];
+        setup.slice = arena_.slice(i);
         shards_.push_back(std::make_unique<shard_type>(setup));
     }
 }
@@ -63,7 +65,14 @@ shard_setup engine<K, V, Hash, Eq>::setup_of_shards() const noexcept {
             .least_weight = shard_total_ == 1 ? 0 : options_.max_weight / shard_total_ / 2,
             .seed = 0,
             .readers = nullptr,
+            .slice = {},
             .advisor = nullptr};
+}
+
+template <class K, class V, class Hash, class Eq>
+std::size_t engine<K, V, Hash, Eq>::bytes_of_a_table() const noexcept {
+    const shard_setup setup = setup_of_shards();
+    return slot_index::settled_bytes(setup.content, setup.payload, setup.expiry, setup.expected_entries);
 }
 
 template <class K, class V, class Hash, class Eq>
@@ -122,16 +131,39 @@ LEVEE_LOOK_UP std::optional<V> engine<K, V, Hash, Eq>::copy_of_mortal(const K& k
                                                                       std::uintptr_t word,
                                                                       quick_pin& pinned) {
     constexpr slot_layout layout(slot_payload<K, V>(), slot_layout::times::life);
+    group_table::place likely;
+    if (table_cell::table(word)->find_likely(hash_parts(hash), likely, layout.stride) &&
+        equal_(shard_type::small_type::in(likely.slot).key, key)) [[likely]] {
+        // The end before the value, as in `with_entry`.
+        const std::int64_t life =
+            group_table::life(likely.slot, layout.payload).load(std::memory_order_acquire);
+        const V value = shard_type::small_type::value_in(likely.slot).load(std::memory_order_acquire);
+        likely.reference();
+        pinned.end();
+        if (life == never || !has_ended_by(now(), life)) [[likely]] {
+            count_look_up(&looked_up::hits);
+            return value;
+        }
+        return copy_carefully(key);
+    }
+    return copy_of_mortal_less_likely(key, word);
+}
+
+/// The caller is pinned, and did not find the key at the first attempt in the table of `word`, one with
+/// lives.
+template <class K, class V, class Hash, class Eq>
+std::optional<V> engine<K, V, Hash, Eq>::copy_of_mortal_less_likely(K key, std::uintptr_t word) {
+    constexpr slot_layout layout(slot_payload<K, V>(), slot_layout::times::life);
+    const std::uint64_t hash = hash_of(key);
     const auto fits = [&](const std::byte* slot)
                           LEVEE_INLINE_LAMBDA { return equal_(shard_type::small_type::in(slot).key, key); };
     group_table::place found;
     if (table_cell::table(word)->find(hash_parts(hash), fits, found, layout.stride)) [[likely]] {
-        // The end before the value, as in `with_entry`.
         const std::int64_t life =
             group_table::life(found.slot, layout.payload).load(std::memory_order_acquire);
         const V value = shard_type::small_type::value_in(found.slot).load(std::memory_order_acquire);
         found.reference();
-        pinned.end();
+        quick_pin::end_current();
         if (life == never || !has_ended_by(now(), life)) [[likely]] {
             count_look_up(&looked_up::hits);
             return value;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 
 #include "levee/core/random.hpp"
 #include "levee/local/cache_stats.hpp"
@@ -32,6 +33,7 @@ struct shard_setup {
     std::size_t least_weight;  ///< With less, others that have more are to evict for it.
     std::uint64_t seed;
     table_cell* readers;                      ///< Where they begin; outlives the shard.
+    std::span<std::byte> slice;               ///< Of the cache's arena; as of `slot_index`.
     std::shared_ptr<shared_advisor> advisor;  ///< Of the cache. Null: the shard has one of its own.
 };
 
