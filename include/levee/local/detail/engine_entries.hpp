@@ -62,7 +62,7 @@ shard_setup engine<K, V, Hash, Eq>::setup_of_shards() const noexcept {
             .time_to_idle = time_to_idle_,
             .expected_entries = entries_in_a_shard(options_.max_entries, shard_total_),
             .expected_weight = options_.max_weight / shard_total_,
-            .least_weight = shard_total_ == 1 ? 0 : options_.max_weight / shard_total_ / 2,
+            .least_weight = shard_total_ == 1 ? 0 : options_.max_weight / shard_total_ / 4,
             .seed = 0,
             .readers = nullptr,
             .slice = {},

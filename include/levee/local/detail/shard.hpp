@@ -201,7 +201,7 @@ public:
             if (stats.expirations != before) {
                 continue;
             }
-            if (!may_be_poor && is_poor_locked()) {
+            if (!may_be_poor && is_poor_locked() && held.is_short_of_weight(need)) {
                 return eviction::nothing_left;
             }
             const entry_id victim = policy->victim(*this, comes, keep);
