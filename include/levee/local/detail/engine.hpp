@@ -319,3 +319,4 @@ private:
 #include "levee/local/detail/engine_install.hpp"
 #include "levee/local/detail/engine_order.hpp"
 #include "levee/local/detail/engine_sweeps.hpp"
+#include "levee/local/detail/engine_whole.hpp"
