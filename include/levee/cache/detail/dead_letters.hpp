@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "levee/cache/detail/letter_notes.hpp"
 #include "levee/cache/detail/write_log.hpp"
 #include "levee/cache/detail/write_record.hpp"
 #include "levee/cache/write_behind_options.hpp"
@@ -34,41 +35,6 @@ namespace levee::cache_detail {
 
 /// A number other than 0 from the system's generator.
 [[nodiscard]] std::uint64_t system_seed();
-
-/// The records that say which letters are older than a write. Outlives the letters, for those who wait until
-/// a write is safe.
-///
-/// Thread safety: safe.
-class letter_notes {
-public:
-    letter_notes(std::shared_ptr<write_log> log, std::vector<std::uint64_t> there)
-        : log_(std::move(log)), kept_(std::move(there)) {}
-
-    /// On its way to the disk, and not waited for.
-    void supersede(std::span<const std::uint64_t> ids) noexcept {
-        try {
-            const std::lock_guard lock(mutex_);
-            for (const std::uint64_t id : ids) {
-                const std::uint64_t note =
-                    log_->append(encode({.what = write_record::kind::superseded, .id = id}));
-                kept_.push_back(note);
-                log_->when_durable(note);
-            }
-        } catch (...) {
-            return;
-        }
-    }
-    /// There are no letters: they are to be released.
-    [[nodiscard]] std::vector<std::uint64_t> take() noexcept {
-        const std::lock_guard lock(mutex_);
-        return std::exchange(kept_, {});
-    }
-
-private:
-    const std::shared_ptr<write_log> log_;
-    std::mutex mutex_;  // guards below
-    std::vector<std::uint64_t> kept_;
-};
 
 /// Thread safety: safe.
 template <class K, class V, class Eq>
