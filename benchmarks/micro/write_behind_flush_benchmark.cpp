@@ -28,7 +28,7 @@ constexpr std::size_t batch_rows = 256;
 double flush_all(const std::shared_ptr<levee::source<key, number>>& to, levee::runtime& on, number value) {
     levee::write_behind<key, number> cache(
         to, caches(on),
-        {.flush_interval = 1h, .max_pending = 1'000'000, .batch_size = batch_rows, .batch_time = 0s});
+        {.flush_interval = 1h, .max_pending = flush_rows, .batch_size = batch_rows, .batch_time = 0s});
     const auto begin = clock_type::now();
     for (std::size_t i = 0; i < flush_rows; ++i) {
         cache.put(static_cast<key>(i), value);

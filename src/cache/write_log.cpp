@@ -43,16 +43,33 @@ void write_log::sync_at(time_point when) {
         });
         return;
     }
-    // Later: one wish at a time. One that this replaces is asked for again by whoever syncs for this one.
-    auto next = std::make_unique<alarm>(time_, when, [weak, runs_on = runs_on_] {
+    // Later: the earliest wish. Wishes are told without the journal's lock, so a later one may come after an
+    // earlier one that has replaced it there. What has no timer of its own is asked for again by whoever
+    // syncs.
+    std::unique_ptr<alarm> next;  // or the one before it, which is called off without the lock
+    const std::lock_guard lock(mutex_);
+    if (when >= sync_due_) {
+        return;
+    }
+    next = std::make_unique<alarm>(time_, when, [weak, when, runs_on = runs_on_] {
+        if (const auto self = weak.lock()) {
+            self->sync_is_due(when);
+        }
         asio::post(runs_on, [weak] {
             if (const auto self = weak.lock()) {
                 self->journal_->run_sync();
             }
         });
     });
-    const std::lock_guard lock(mutex_);
+    sync_due_ = when;
     sync_alarm_.swap(next);
+}
+
+void write_log::sync_is_due(time_point when) noexcept {
+    const std::lock_guard lock(mutex_);
+    if (sync_due_ == when) {
+        sync_due_ = (time_point::max)();
+    }
 }
 
 void write_log::close() {
@@ -60,6 +77,7 @@ void write_log::close() {
     {
         const std::lock_guard lock(mutex_);
         sync_alarm_.swap(called_off);
+        sync_due_ = (time_point::min)();  // none any more
     }
     journal_->close();
 }
@@ -79,13 +97,8 @@ void write_log::when_durable(std::uint64_t sequence, time_point deadline,
             self->forget_deadline(*one);
         }
     });
-    if (one->is_over.load()) {
-        return;
-    }
-    try {
-        keep_deadline(one);
-    } catch (...) {  // no memory, and so no deadline: the journal has `done` already, so this must not throw
-        one->tell(std::current_exception());
+    if (!one->is_over.load()) {
+        keep_deadline(std::move(one));
     }
 }
 

@@ -67,7 +67,7 @@ bytes encode(const write_record& record) {
     append(out, format);
     append(out, static_cast<std::uint8_t>(record.what));
     append(out, std::uint16_t{0});
-    if (record.what == write_record::kind::superseded || record.what == write_record::kind::gone) {
+    if (record.is_about_letter()) {
         append(out, record.id);
         return out;
     }
@@ -93,11 +93,11 @@ std::optional<write_record> decode_write_record(bytes_view from) {
     std::uint8_t version = 0;
     std::uint8_t kind = 0;
     std::uint16_t none = 0;
-    if (!in.take(version) || version != format || !in.take(kind) || kind > 5 || !in.take(none) || none != 0) {
+    if (!in.take(version) || version != format || !in.take(kind) || kind > 6 || !in.take(none) || none != 0) {
         return std::nullopt;
     }
     write_record record{.what = static_cast<write_record::kind>(kind)};
-    if (record.what == write_record::kind::superseded || record.what == write_record::kind::gone) {
+    if (record.is_about_letter()) {
         return in.take(record.id) && in.is_empty() ? std::optional(std::move(record)) : std::nullopt;
     }
     std::uint32_t key_size = 0;

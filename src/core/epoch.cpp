@@ -20,6 +20,35 @@ namespace {
 // Threads pinned though they got no slot: while there are any, nothing passes.
 constinit std::atomic<std::uint64_t> unslotted_pins{0};
 
+// The greatest result of `oldest` so far. What has passed has passed for all, so one collector's fence serves
+// every other whose tag is older: a cache of many shards fences about once where each shard would by itself.
+// Release when raised, acquire when read: what readers did before it happened before what a thread that
+// believes it frees. In a line of its own, written once a fence.
+struct alignas(line_size) passed_state {
+    std::atomic<epoch::tag> below{0};
+};
+constinit passed_state passed;
+
+void raise_passed(epoch::tag result) noexcept {
+    epoch::tag known = passed.below.load(std::memory_order_relaxed);
+    while (known < result && !passed.below.compare_exchange_weak(known, result, std::memory_order_acq_rel,
+                                                                 std::memory_order_relaxed)) {
+    }
+}
+
+// Whether an announcement of `tag` or older can be seen without a fence. It may have ended by now: then that
+// is seen the next time.
+bool is_seen_pinned(epoch::tag tag) noexcept {
+    const std::uint32_t end = slot_high_water.load(std::memory_order_acquire);
+    for (std::uint32_t slot = 0; slot < end; ++slot) {
+        const epoch::tag announced = record_of(slot).announced.load(std::memory_order_relaxed);
+        if (announced != 0 && announced <= tag) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // Whether collectors fence for readers. Decided once, before the first pin or collection, so no reader
 // ever goes without a fence while some collector relies on one.
 enum class fencing : int { undecided, by_both, by_collector };
@@ -50,9 +79,12 @@ fencing decide() noexcept {
     return now;
 }
 
+constinit std::atomic<std::uint64_t> fences_made{0};  // relaxed: a sum
+
 // The collector's fence. False: it could not be had, and nothing is known about the readers.
 bool heavy_fence() noexcept {
     const fencing how = decide();
+    fences_made.fetch_add(1, std::memory_order_relaxed);
 #if !defined(LEVEE_THREAD_SANITIZER)
     std::atomic_thread_fence(std::memory_order_seq_cst);
 #endif
@@ -71,6 +103,10 @@ T read(std::atomic<T>& word) noexcept {
 }
 
 }  // namespace
+
+std::uint64_t collector_fences() noexcept {
+    return fences_made.load(std::memory_order_relaxed);
+}
 
 void epoch_prepare() noexcept {
     decide();
@@ -129,7 +165,15 @@ epoch::tag epoch::oldest() noexcept {
             result = std::min(result, announced);
         }
     }
+    detail::raise_passed(result);
     return result;
+}
+
+bool epoch::has_passed(tag tag) noexcept {
+    if (tag < detail::passed.below.load(std::memory_order_acquire)) {
+        return true;
+    }
+    return !detail::is_seen_pinned(tag) && tag < oldest();
 }
 
 retire_list::retire_list(retire_list&& other) noexcept

@@ -25,4 +25,7 @@ void limit_slots(std::uint32_t limit) noexcept;
 /// one. Answers whether the wish could be granted. No thread may be pinned or be using `epoch` meanwhile.
 bool force_fenced_epochs(bool fenced) noexcept;
 
+/// For tests: how often collectors have fenced so far.
+[[nodiscard]] std::uint64_t collector_fences() noexcept;
+
 }  // namespace levee::detail

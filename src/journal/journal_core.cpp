@@ -14,6 +14,7 @@ namespace levee {
 
 using namespace journal_format;
 using journal_detail::append_record;
+using journal_detail::gathering_window;
 
 namespace {
 
@@ -46,7 +47,7 @@ journal::core::core(journal_options options, const visitor& replay)
     report_ = found.report();
 
     acknowledged_ = durable_ = window_.last();
-    written_mark_ = window_.mark();
+    written_mark_ = safe_mark_ = window_.mark();
     disk_bytes_ = writer_->bytes_on_disk();
     front_last_ = writer_->front_last();
     counts_.segments = writer_->segments();
@@ -155,24 +156,43 @@ void journal::core::wait(std::uint64_t sequence, time_point deadline, bool on_me
         if (!is_leading_ && !writer_) {
             throw error(errc::closed, "journal: waiting for record " + std::to_string(sequence));
         }
+        const std::size_t writers = waiters_.size() + 1;
+        const bool are_all_here = gatherer_ != nullptr && writers >= gathered_at_;
+        gathering_window::plan company;
         if (!is_leading_) {
             if (!shall_lead && clock::precise().now() >= deadline) {
                 throw error(errc::timeout, "journal: waiting for record " + std::to_string(sequence));
             }
-            gather(lock);
-            failed = lead(lock, on_medium);
-            if (failed && on_medium) {
-                std::rethrow_exception(failed);
-            }
+            company = options_.sync == journal_sync::always ? gathering_.next(writers) : company;
+        }
+        if (are_all_here || (!is_leading_ && company.within == duration::zero())) {
+            lead_for(lock, on_medium);
             continue;
         }
         const auto me = std::make_shared<waiter>(sequence, on_medium);
         waiters_.push_back(me);
-        if (waiters_.size() == gathered_at_) {
-            gathered_.notify_one();
+        auto told = waiter::news::none;
+        if (!is_leading_) {
+            is_leading_ = true;  // the others wait, and the last of them leads
+            gatherer_ = me;
+            gathered_at_ = company.until;
+            lock.unlock();
+            told = me->wait_until(after(clock::precise().now(), company.within));
+            if (told == waiter::news::none) {
+                lock.lock();
+                if (gatherer_ == me) {  // they have not come
+                    std::erase(waiters_, me);
+                    lead_for(lock, on_medium);
+                    continue;
+                }
+            }
         }
-        lock.unlock();
-        auto told = me->wait_until(deadline);
+        if (lock.owns_lock()) {
+            lock.unlock();
+        }
+        if (told == waiter::news::none) {
+            told = me->wait_until(deadline);
+        }
         if (told == waiter::news::none) {
             lock.lock();
             if (std::erase(waiters_, me) != 0) {
@@ -189,6 +209,18 @@ void journal::core::wait(std::uint64_t sequence, time_point deadline, bool on_me
         }
         lock.lock();
         shall_lead = true;
+    }
+}
+
+/// For one who waits, with the mutex, while nobody leads but perhaps one who lets others come.
+void journal::core::lead_for(guard& lock, bool on_medium) {
+    if (gatherer_ != nullptr) {
+        gathering_.ended(waiters_.size() + 1 >= gathered_at_);
+        gatherer_ = nullptr;
+    }
+    const std::exception_ptr failed = lead(lock, on_medium);
+    if (failed && on_medium) {
+        std::rethrow_exception(failed);
     }
 }
 
@@ -273,7 +305,7 @@ void journal::core::close() {
     const auto is_idle = [&] { return !is_leading_ && telling_ == 0; };
     idle_.wait(lock, is_idle);
     std::exception_ptr failed;
-    if (!buffer_.empty() || window_.mark() > written_mark_ || durable_ < window_.last()) {
+    if (!buffer_.empty() || window_.mark() > safe_mark_ || durable_ < window_.last()) {
         failed = lead(lock, options_.sync != journal_sync::off);
         idle_.wait(lock, is_idle);  // one who waits for the medium may have led right after
     }
@@ -307,6 +339,7 @@ journal_stats journal::core::stats() const {
     now.last_sequence = window_.last();
     now.durable_through = acknowledged_;
     now.released_through = window_.mark();
+    now.marked_through = safe_mark_;
     now.lag = window_.last() - durable_;
     if (unsynced_since_) {
         now.oldest_lag = clock_.now() - *unsynced_since_;

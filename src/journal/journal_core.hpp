@@ -35,7 +35,9 @@ namespace levee {
 
 /// At most one thread leads: it alone uses the writer and the disk, without the mutex. Whoever finds that
 /// nobody leads may. A leader takes all that has been appended, writes it, syncs if that is due, tells those
-/// who waited, and hands over: to a blocking waiter, who then leads, else through `schedule`.
+/// who waited, and hands over: to a blocking waiter, who then leads, else through `schedule`. While the next
+/// leader lets others come, it sleeps as they do, and the last one who comes, being awake, leads in its
+/// place.
 ///
 ///     append ──▶ buffer_ ──leader──▶ writer's backlog ──▶ file ──sync──▶ medium
 ///                sequence ≤ window_.last()                 written        durable
@@ -97,7 +99,7 @@ private:
     using guard = std::unique_lock<std::mutex>;
 
     std::exception_ptr lead(guard& lock, bool must_sync);
-    void gather(guard& lock);
+    void lead_for(guard& lock, bool on_medium);
     void free_released(guard& lock);
     void publish(const std::exception_ptr& failed, std::uint64_t last, news& tell);
     void remember_failed_locked(failed_range one);
@@ -139,11 +141,12 @@ private:
     std::deque<failed_range> failed_{};
     std::vector<waiter_ptr> waiters_{};
     journal_detail::gathering_window gathering_{};
-    std::size_t gathered_at_ = 0;  // a leader waits for so many in waiters_
-    std::condition_variable gathered_{};
+    waiter_ptr gatherer_{};        // leads for the time being, asleep among waiters_, while others come
+    std::size_t gathered_at_ = 0;  // who makes them so many leads in its place
     std::vector<async_waiter> async_waiters_{};
 
     std::uint64_t written_mark_ = 0;          // the newest mark in a segment
+    std::uint64_t safe_mark_ = 0;             // and the newest that is as safe as `options_.sync` says
     std::uint64_t since_mark_ = 0;            // bytes appended after it
     std::optional<time_point> mark_since_{};  // when the window's mark went past it
     time_point scheduled_for_ = (time_point::max)();

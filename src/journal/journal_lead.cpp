@@ -87,24 +87,7 @@ void journal::core::run_sync() {
     tell(lock, {.schedule_at = to_request_locked()});
 }
 
-/// Called with the mutex while nobody leads, by a blocking waiter: lets those come who are about to.
-void journal::core::gather(guard& lock) {
-    if (options_.sync != journal_sync::always) {
-        return;
-    }
-    const auto plan = gathering_.next(waiters_.size() + 1);
-    if (plan.within == duration::zero()) {
-        return;
-    }
-    is_leading_ = true;  // the others wait
-    gathered_at_ = plan.until - 1;
-    const time_point until = after(clock::precise().now(), plan.within);
-    const bool have_come = gathered_.wait_until(lock, until, [&] { return waiters_.size() >= gathered_at_; });
-    gathered_at_ = 0;
-    gathering_.ended(have_come);
-}
-
-/// Called with the mutex while nobody leads; returns with it. Returns what failed.
+/// Called with the mutex while nobody else leads; returns with it. Returns what failed.
 std::exception_ptr journal::core::lead(guard& lock, bool must_sync) {
     is_leading_ = true;
     const time_point now = clock_.now();
@@ -147,6 +130,8 @@ std::exception_ptr journal::core::lead(guard& lock, bool must_sync) {
     lock.lock();
     if (failed) {
         written_mark_ = mark_before;
+    } else if (options_.sync == journal_sync::every || !writer_->has_backlog()) {
+        safe_mark_ = written_mark_;
     }
     free_released(lock);
     const std::size_t writers = waiters_.size() + 1;
@@ -254,7 +239,7 @@ void journal::core::hand_over_locked(news& tell) {
     if (next != nullptr) {
         std::erase(waiters_, next);
         next->tell(waiter::news::lead, nullptr);
-        tell.woken.push_back(std::move(next));  // the last: it waits for the others (see gather)
+        tell.woken.push_back(std::move(next));  // the last: it lets the others come, if it is to
     } else {
         tell.schedule_at = to_request_locked();
     }

@@ -201,6 +201,13 @@ entry_id adaptive_policy::victim(policy_host& host, const newcomer* comes, entry
         clock_.prefetch(comes->hash);
     }
     sweeping asked{host, *this};
+    if (comes != nullptr && !made_room_ && clock_.refuses(asked, comes->hash, comes->weight, keep)) {
+        if (samples(comes->hash)) {
+            tell(comes->hash, comes->weight);
+        }
+        ask_some(host);
+        return the_newcomer;
+    }
     const std::uint64_t amount = comes == nullptr ? 0 : weighted_ ? comes->weight : 1;
     const entry_id gone = clock_.victim(asked, amount, keep);
     if (comes != nullptr && !made_room_) {

@@ -99,6 +99,10 @@ room budget::held() const noexcept {
     return {entries_.load(std::memory_order_relaxed), weight_.load(std::memory_order_relaxed)};
 }
 
+bool budget::has_weight(std::size_t wanted) const noexcept {
+    return wanted <= missing(max_weight_, weight_.load(std::memory_order_relaxed));
+}
+
 reservation::~reservation() {
     leave();
 }
@@ -128,6 +132,10 @@ bool reservation::cover(room need) noexcept {
     }
     credit(more);
     return true;
+}
+
+bool reservation::is_short_of_weight(room need) const noexcept {
+    return !budget_.has_weight(missing(need.weight, mine_.weight));
 }
 
 void reservation::credit(room freed) noexcept {

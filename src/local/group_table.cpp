@@ -5,18 +5,15 @@
 #include <cstring>
 #include <new>
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
+#include "local/huge_pages.hpp"
 
 namespace levee::local_detail {
 namespace {
 
-constexpr std::size_t huge_page = std::size_t{1} << 21;
 constexpr std::size_t most_groups = std::size_t{1} << 26;
 
-constexpr std::size_t round_up(std::size_t value, std::size_t to) noexcept {
-    return (value + to - 1) / to * to;
+constexpr std::size_t group_bytes(const slot_layout& layout, unsigned id_bytes) noexcept {
+    return 16 + slots_in_group * (layout.stride + id_bytes);
 }
 
 // What passed a group is counted in its byte 13.
@@ -28,70 +25,89 @@ constexpr std::uint8_t saturated = 255;
 
 }  // namespace
 
-group_table::group_table(const slot_layout& layout, std::size_t groups, std::size_t bytes,
-                         bool is_mapped) noexcept
+group_table::group_table(const slot_layout& layout, std::size_t groups, unsigned id_bytes, std::size_t bytes,
+                         origin from) noexcept
     : groups_(groups),
       slots_(reinterpret_cast<std::byte*>(tags() + 2 * groups)),
       stride_(layout.stride),
       payload_(layout.payload),
-      ids_(reinterpret_cast<std::uint32_t*>(slots_ + groups * slots_in_group * layout.stride)),
+      ids_(slots_ + groups * slots_in_group * layout.stride),
       bytes_(bytes),
       expiry_(layout.expiry),
-      is_mapped_(is_mapped) {}
+      id_bytes_(static_cast<std::uint8_t>(id_bytes)),
+      origin_(from) {}
 
-group_table::pointer group_table::make(const slot_layout& layout, std::size_t groups) {
+std::size_t group_table::bytes_of(const slot_layout& layout, std::size_t groups, entry_id id_end) noexcept {
+    return sizeof(group_table) + groups * group_bytes(layout, id_bytes_for(groups, id_end));
+}
+
+std::size_t group_table::groups_in(std::size_t bytes, const slot_layout& layout, entry_id id_end) noexcept {
+    if (bytes < sizeof(group_table)) {
+        return 0;
+    }
+    const auto fit = [&](unsigned id_bytes) {
+        return (bytes - sizeof(group_table)) / group_bytes(layout, id_bytes);
+    };
+    const std::size_t short_ones = std::min(fit(3), std::size_t{no_short_id} / 16);
+    return id_bytes_for(short_ones, id_end) == 3 && fit(4) <= short_ones ? short_ones
+                                                                         : std::min(fit(4), most_groups);
+}
+
+group_table::pointer group_table::make(const slot_layout& layout, std::size_t groups, entry_id id_end) {
     if (groups == 0 || groups > most_groups) {
         throw std::bad_alloc();
     }
-    const std::size_t group_bytes = 16 + slots_in_group * layout.stride + 16 * sizeof(std::uint32_t);
-    const std::size_t bytes = sizeof(group_table) + groups * group_bytes;
-#if defined(__linux__)
-    // Mapped, so that what is not touched takes no memory; aligned, so that it can have huge pages.
-    if (bytes >= huge_page / 2) {
+    const std::size_t bytes = bytes_of(layout, groups, id_end);
+    if (can_map_huge && bytes >= huge_page / 2) {
         const std::size_t in_huge_pages = round_up(bytes, huge_page);
         const bool is_near = in_huge_pages <= bytes + bytes / 4;
-        const std::size_t whole = is_near ? in_huge_pages : round_up(bytes, 4096);
-        groups = std::min(most_groups, (whole - sizeof(group_table)) / group_bytes);
-        void* const mapped = ::mmap(nullptr, whole + huge_page, PROT_READ | PROT_WRITE,
-                                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (mapped == MAP_FAILED) {
+        const std::size_t whole = is_near ? in_huge_pages : round_up(bytes, small_page);
+        std::byte* const mapped = map_huge(whole);
+        if (mapped == nullptr) {
             throw std::bad_alloc();
         }
-        auto* const first = static_cast<std::byte*>(mapped);
-        const std::size_t skipped =
-            (huge_page - reinterpret_cast<std::uintptr_t>(first) % huge_page) % huge_page;
-        if (skipped != 0) {
-            ::munmap(first, skipped);
-        }
-        if (skipped != huge_page) {
-            ::munmap(first + skipped + whole, huge_page - skipped);
-        }
-        ::madvise(first + skipped, whole, MADV_HUGEPAGE);  // a wish: nothing depends on the answer
-        return pointer(new (first + skipped) group_table(layout, groups, whole, true));
+        return pointer(filling({mapped, whole}, layout, id_end, origin::mapping));
     }
-#endif
     const std::size_t whole = round_up(bytes, alignof(group_table));
     void* const memory = std::aligned_alloc(alignof(group_table), whole);
     if (memory == nullptr) {
         throw std::bad_alloc();
     }
     std::memset(memory, 0, whole);
-    return pointer(new (memory) group_table(layout, groups, whole, false));
+    return pointer(new (memory)
+                       group_table(layout, groups, id_bytes_for(groups, id_end), whole, origin::heap));
+}
+
+group_table::pointer group_table::make_in(std::span<std::byte> slice, const slot_layout& layout,
+                                          std::size_t groups, entry_id id_end) noexcept {
+    if (groups == 0 || groups_in(slice.size(), layout, id_end) < groups) {
+        return nullptr;
+    }
+    return pointer(filling(slice, layout, id_end, origin::slice));
+}
+
+group_table* group_table::filling(std::span<std::byte> memory, const slot_layout& layout, entry_id id_end,
+                                  origin from) noexcept {
+    const std::size_t groups = groups_in(memory.size(), layout, id_end);
+    return new (memory.data()) group_table(layout, groups, id_bytes_for(groups, id_end), memory.size(), from);
 }
 
 void group_table::free_memory::operator()(group_table* table) const noexcept {
-    const bool is_mapped = table->is_mapped_;
+    const origin from = table->origin_;
     const std::size_t bytes = table->bytes_;
     table->~group_table();
-#if defined(__linux__)
-    if (is_mapped) {
-        ::munmap(table, bytes);
-        return;
+    auto* const memory = reinterpret_cast<std::byte*>(table);
+    switch (from) {
+        case origin::heap:
+            std::free(memory);
+            return;
+        case origin::mapping:
+            unmap(memory, bytes);
+            return;
+        case origin::slice:
+            drop_contents(memory, bytes);
+            return;
     }
-#endif
-    static_cast<void>(is_mapped);
-    static_cast<void>(bytes);
-    std::free(table);
 }
 
 // The lock's holder is the only one to change tags; readers change bits beside those of the second word.

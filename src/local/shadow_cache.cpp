@@ -44,6 +44,9 @@ bool shadow_cache::access(std::uint32_t hash, std::uint64_t weight) noexcept {
         return false;
     }
     const bool is_full = is_full_for(comes);
+    if (is_full && clock_.refuses(*this, hash, comes, none)) {
+        return false;
+    }
     while (is_full_for(comes)) {
         evict(comes);
     }

@@ -20,7 +20,7 @@ bool is_handful(std::size_t expected) noexcept {
 }  // namespace
 
 shard_core::shard_core(const shard_setup& setup)
-    : index(setup.content, setup.payload, setup.expiry, setup.expected_entries, setup.readers),
+    : index(setup.content, setup.payload, setup.expiry, setup.expected_entries, setup.readers, setup.slice),
       jitter(setup.seed),
       weights(setup.has_weights ? std::optional<entry_weights>(setup.has_wide_weights) : std::nullopt),
       policy(is_handful(setup.expected_entries)
@@ -28,6 +28,7 @@ shard_core::shard_core(const shard_setup& setup)
                  : make_adaptive_policy(setup.seed, setup.advisor, weights ? &*weights : nullptr)),
       content_(setup.content),
       time_to_idle_(setup.time_to_idle),
+      least_weight_(setup.least_weight),
       retired_(64),
       retired_limit_(node_limit(setup.expected_entries)),
       is_tiny_(is_handful(setup.expected_entries)),

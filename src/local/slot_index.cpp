@@ -15,19 +15,23 @@ constexpr std::size_t least_groups = 4;
 constexpr std::size_t most_first_groups = 64;
 constexpr std::size_t all_groups = std::numeric_limits<std::size_t>::max();
 constexpr std::size_t least_spare = 256;
+constexpr std::size_t with_room(std::size_t expected) noexcept {
+    return expected + expected / 64;
+}
 constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 
 }  // namespace
 
 slot_index::slot_index(content what, std::size_t payload, times expiry, std::size_t expected,
-                       table_cell* readers)
+                       table_cell* readers, std::span<std::byte> slice)
     : readers_(readers != nullptr ? readers : &own_readers_),
       layout_(payload, expiry),
       content_(what),
       expected_(std::min(expected, most_entries)),
-      retired_(64) {
+      retired_(64),
+      slice_(slice) {
     const std::size_t groups = std::min(groups_for(expected_), most_first_groups);
-    table_ = group_table::make(layout_, groups).release();
+    table_ = make_table(groups).release();
     readers_->show(*table_, false);
     set_limits();
 }
@@ -49,15 +53,38 @@ std::size_t slot_index::most_used(const group_table& table) noexcept {
     return table.groups() * 11;
 }
 
-std::size_t slot_index::spare_slots(std::size_t entries) const noexcept {
-    return content_ == content::values ? std::max(least_spare, entries / 32) : 0;
+std::size_t slot_index::spare_slots(content what, std::size_t entries) noexcept {
+    return what == content::values ? std::max(least_spare, entries / 32) : 0;
 }
 
-// In small tables, which the processor's caches hold, going on to another group costs as much as all else in
-// a look-up: they are made for 9 of 13, so that most entries that churn are at home, too.
-std::size_t slot_index::groups_for(std::size_t entries) const noexcept {
+// Tables are made for 9 of 13, so that nearly all entries that churn are at home: going on to another group
+// costs as much as all else in a look-up. Where slots are large, and there are many, emptiness costs more.
+std::size_t slot_index::groups_for(content what, const slot_layout& layout, std::size_t entries) noexcept {
     constexpr std::size_t few = 16'384;
-    return std::max(least_groups, (entries + spare_slots(entries)) / (entries <= few ? 9 : 11) + 1);
+    constexpr std::uint32_t large = 32;
+    const std::size_t quarters = entries > few && layout.stride >= large ? 43 : 36;
+    return std::max(least_groups, (entries + spare_slots(what, entries)) * 4 / quarters + 1);
+}
+
+// With some room for that a shard holds more than its share.
+std::size_t slot_index::settled_bytes(content what, std::size_t payload, times expiry,
+                                      std::size_t expected) noexcept {
+    if (expected == 0) {
+        return 0;
+    }
+    const slot_layout layout(payload, expiry);
+    return group_table::bytes_of(layout, groups_for(what, layout, with_room(expected)), 0);
+}
+
+// The slice is for what would fill half of it or more, in a table that has all of it.
+group_table::pointer slot_index::make_table(std::size_t groups) {
+    if (group_table::bytes_of(layout_, 2 * groups, next_id_) > slice_.size()) {
+        if (auto made = group_table::make_in(slice_, layout_, groups, next_id_)) {
+            slice_ = {};
+            return made;
+        }
+    }
+    return group_table::make(layout_, groups, next_id_);
 }
 
 void slot_index::set_limits() noexcept {
@@ -78,7 +105,11 @@ std::size_t slot_index::next_groups() const noexcept {
     if (expected_ == 0) {
         return 2 * now;
     }
-    const std::size_t wanted = groups_for(expected_ + expected_ / 64);
+    std::size_t wanted = groups_for(with_room(expected_));
+    if (const std::size_t fit = group_table::groups_in(slice_.size(), layout_, next_id_);
+        fit >= wanted - wanted / 16) {
+        wanted = std::min(wanted, fit);  // slices end with a huge page, somewhat before or after
+    }
     return std::clamp(wanted, now + now / 8 + 1, 2 * now);
 }
 
@@ -124,7 +155,7 @@ entry_id slot_index::publish(slot_number at, hash_parts hash) noexcept {
     }
     group_table& here = table();
     cold_[id] = {hash.low, at | generation_};
-    here.id(at) = id;
+    here.set_id(at, id);
     here.set_reference(at, false);
     here.set_tag(at, hash.tag());
     ++live_;
@@ -147,7 +178,9 @@ void slot_index::remove(entry_id id) noexcept {
     here.unmark(hash, gone);
     --live_;
     if (content_ == content::values) {
-        retired_.add(gone, here.id(gone));
+        slot_number link = no_slot;
+        retired_.add(gone, link);
+        here.set_id(gone, link);
     } else {
         --used_;
     }
@@ -199,7 +232,7 @@ slot_number slot_index::move(const group_table& older, slot_number from) noexcep
                                    std::memory_order_relaxed);
         }
     }
-    here.id(to) = id;
+    here.set_id(to, id);
     here.set_reference(to, older.is_referenced(from));
     cold_[id].slot = to | generation_;
     here.set_tag(to, hash.tag());
@@ -231,7 +264,7 @@ bool slot_index::rebuild(std::size_t groups) noexcept {
 void slot_index::start_rebuild(std::size_t groups) {
     group_table& old = table();
     assert(old.older.load(std::memory_order_relaxed) == nullptr);  // what is left there would be lost
-    group_table::pointer fresh = group_table::make(layout_, groups);
+    group_table::pointer fresh = make_table(groups);
     generation_ ^= generation_bit;
     retired_.clear();  // they are never used again
     next_group_ = 0;

@@ -36,6 +36,9 @@ public:
     static constexpr Link none = entry_queue<Link>::none;
     /// Bounds of the work of one `victim`: entries looked at in the window, and in the main part.
     static constexpr unsigned most_moves = 16, most_chances = 8;
+    /// See `refuses`: times the average weight, and requests.
+    static constexpr double heavy = 2.0;
+    static constexpr unsigned always_let_in = 4;
 
     /// `weights`: where weights are found, if entries have any; null: in here.
     explicit window_clock(std::uint64_t seed, const entry_weights* weights = nullptr) noexcept
@@ -67,7 +70,7 @@ public:
     [[nodiscard]] std::uint64_t amount_of(Link id) const noexcept {
         return !is_weighted_ ? 1 : shared_weights_ != nullptr ? (*shared_weights_)[id] : weights_[id];
     }
-    /// How many candidates lost to the main part's victim.
+    /// How many candidates and newcomers lost to the main part's victim.
     [[nodiscard]] std::uint64_t refused() const noexcept { return refused_; }
     [[nodiscard]] bool holds(Link id) const noexcept { return (marks_[id] & held) != 0; }
     [[nodiscard]] unsigned count(Link id) const noexcept { return marks_[id] & key_history::most; }
@@ -101,6 +104,7 @@ public:
     /// `id` goes. Its count is remembered for `hash`, so that it is known when it comes back.
     void erase(Link id, std::uint32_t hash) noexcept {
         history_.put(hash, count(id));
+        left_amount_ += is_weighted_ ? amount_of(id) : 0;
         forget(id);
     }
     void forget(Link id) noexcept {
@@ -121,6 +125,32 @@ public:
         for (unsigned n = 0; n < 2 && window_is_over(0); ++n) {
             admit(window_.oldest());
         }
+    }
+
+    /// Whether a newcomer is not worth the room that it needs. To be asked before `victim`, once for each; a
+    /// refusal counts as one request for the key. Never unless it is heavy, more than `heavy` times the
+    /// average, and as much has left as is held: who is asked for is not known before. What it would push
+    /// out would go without a contest, so it has its own at once, by requests for each unit of weight (as in
+    /// Berger, Sitaraman, Harchol-Balter, "AdaptSize", NSDI 2017, size decides who is let in; here together
+    /// with the requests that are known). A key that was asked for `always_let_in` times of late has proved
+    /// itself, whatever it weighs: counts are too small to weigh up a thousand light entries.
+    template <class Host>
+    [[nodiscard]] bool refuses(Host& host, std::uint32_t hash, std::uint64_t weight, Link keep) noexcept {
+        const auto held_now = static_cast<double>(amount());
+        if (!is_weighted_ || static_cast<double>(weight) * static_cast<double>(size()) <= heavy * held_now ||
+            left_amount_ < amount()) {
+            return false;
+        }
+        const Link rival = main_victim(host, keep);
+        const unsigned known = history_.take(hash);
+        const bool is_refused =
+            rival != none && known + 1 < always_let_in && !is_denser(known + 1, weight, rival);
+        if (is_refused) {
+            ++refused_;
+            counted();
+        }
+        history_.put(hash, known + (is_refused ? 1 : 0));
+        return is_refused;
     }
 
     /// Whom to evict to make room; the caller erases it before it asks again. `none`: nobody is left but
@@ -206,14 +236,16 @@ private:
         return next == keep && next != none ? newer_than(next) : next;
     }
 
+    [[nodiscard]] unsigned to_beat(Link rival) const noexcept {
+        return std::min(count(rival), by_.trusted) + by_.margin;
+    }
     // Of entries with weights, what counts is how often each unit of weight was asked for.
+    [[nodiscard]] bool is_denser(unsigned times, std::uint64_t weight, Link rival) const noexcept {
+        return times * static_cast<double>(amount_of(rival)) > to_beat(rival) * static_cast<double>(weight);
+    }
     [[nodiscard]] bool is_worth_more(Link candidate, Link rival) const noexcept {
-        const unsigned to_beat = std::min(count(rival), by_.trusted) + by_.margin;
-        if (!is_weighted_) {
-            return count(candidate) > to_beat;
-        }
-        return count(candidate) * static_cast<double>(amount_of(rival)) >
-               to_beat * static_cast<double>(amount_of(candidate));
+        return is_weighted_ ? is_denser(count(candidate), amount_of(candidate), rival)
+                            : count(candidate) > to_beat(rival);
     }
 
     template <class Host>
@@ -293,6 +325,7 @@ private:
     bool is_weighted_ = false;
     entry_queue<Link> window_{}, main_{};
     std::uint64_t window_amount_ = 0, main_amount_ = 0;
+    std::uint64_t left_amount_ = 0;  // since the beginning, of entries with weights
     key_history history_;
     std::uint64_t additions_ = 0;
     std::uint64_t refused_ = 0;

@@ -260,7 +260,8 @@ public:
 
     /// Puts a dead letter back into the queue, as `put` or `erase` do, and forgets the letter. False: there
     /// is none of this number, or a newer write of its key was accepted since (`discard` it then). While such
-    /// a write is with the source past a full queue, this waits for its end as for room.
+    /// a write is with the source past a full queue, this waits for its end as for room. Blocks and errors:
+    /// as `put` and `discard`.
     bool redrive(std::uint64_t id) {
         auto found = core_->letters().find(id);
         if (!found || found->is_superseded) {
@@ -276,7 +277,7 @@ public:
             return false;
         }
         core_->wait_durable(*sequence);
-        return core_->letters().remove(id);
+        return core_->remove_letter(id);
     }
     /// Redrives all that can be; how many.
     std::size_t redrive_all() {
@@ -286,13 +287,12 @@ public:
         }
         return count;
     }
-    /// Forgets a dead letter. False: there is none of this number.
+    /// Forgets a dead letter, and its write. False: there is none of this number.
     ///
-    /// Not waited for: with a journal, the next owner may find the letter, or its write, when this process
-    /// dies soon after: within a second and the sync of a mark if nothing older is pending, and otherwise
-    /// until what was journaled before that write has ended, as well. Then the write is tried again, in its
-    /// key's order: it undoes nothing that was accepted after it.
-    bool discard(std::uint64_t id) { return core_->letters().remove(id); }
+    /// Blocks: with letters on the disk, until it is forgotten there. Errors: the journal's (errc::full: the
+    /// letter is still there; errc::timeout after `durable_timeout`, or the system's code: the next owner may
+    /// find it). With `journal_options::files` letters are in memory, and the next owner may find the write.
+    bool discard(std::uint64_t id) { return core_->remove_letter(id); }
 
     /// Drops the key from the caches; pending writes and the source are not touched.
     reach invalidate(const K& key) { return reads_.invalidate(key); }

@@ -129,8 +129,9 @@ public:
     /// Cost: a fence on every core that runs this process (0.3 to some 10 µs), and a look at every slot.
     [[nodiscard]] static tag oldest() noexcept;
 
-    /// Whether `tag` has passed. Cost: that of `oldest`; to test several tags call that once.
-    [[nodiscard]] static bool has_passed(tag tag) noexcept { return tag < oldest(); }
+    /// Whether `tag` has passed. Cost: a load if some thread's `oldest` said so since, a look at every slot
+    /// if one of them shows that it has not, else that of `oldest`; to test several tags call that once.
+    [[nodiscard]] static bool has_passed(tag tag) noexcept;
 
 private:
     static detail::slot_record* first_pin() noexcept;

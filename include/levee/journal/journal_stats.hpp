@@ -15,6 +15,7 @@ struct journal_stats {
     std::uint64_t last_sequence = 0;     ///< Of the newest record. 0: there never was one.
     std::uint64_t durable_through = 0;   ///< The newest sequence that is safe as `journal_sync` says.
     std::uint64_t released_through = 0;  ///< Everything up to here is released.
+    std::uint64_t marked_through = 0;    ///< And is not replayed: the mark is as safe as records are.
     std::uint64_t lag = 0;               ///< Records appended that are not on the medium yet.
     duration oldest_lag{};               ///< The age of the oldest of these, by the journal's clock.
 

@@ -58,7 +58,8 @@ struct local_cache_options {
 
     /// Locks the index is split over; rounded up to a power of two, at most 4096. 16 keeps a handful of
     /// threads apart. Caches below 512 entries a shard use fewer, since each shard chooses its victims by
-    /// itself and small shares choose worse. Zero is refused.
+    /// itself and small shares choose worse. How many entries `max_weight` alone will let in is not known:
+    /// give a cache for less than a few thousand of them fewer shards. Zero is refused.
     std::size_t shards = 16;
 };
 

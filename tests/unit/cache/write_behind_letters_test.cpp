@@ -161,6 +161,102 @@ TEST(write_behind_letters, a_write_that_stood_for_older_ones_has_given_them_up_t
     EXPECT_EQ(next.cache.stats().journal.pending, 0U);
 }
 
+// Letters that are discarded or redriven.
+
+/// Key 1 has a letter, and a write of key 2, older than that, has no end: no mark goes past the letter's
+/// write.
+void give_up_behind_one_that_waits(bench& b) {
+    b.db->refuse = [](const text_op& each) {
+        if (each.key == 2) {
+            throw error(errc::unavailable);
+        }
+    };
+    b.db->refuse_row = [](const text_op& each) {
+        return each.key == 1 ? failure(errc::invalid_data) : nullptr;
+    };
+    b.get([&](auto token) { return b.cache.async_put(2, "waits", token); }, 1ms);
+    b.get([&](auto token) { return b.cache.async_put(1, "older", token); }, 1ms);
+    b.get([&](auto token) { return b.cache.async_put(1, "given up", token); }, 1ms);
+    b.world.run_for(1min);
+}
+
+TEST(write_behind_letters, a_discarded_letter_and_its_write_are_gone_after_a_crash) {
+    const temp_dir dir;
+    const text_options options{
+        .flush_interval = 10ms, .batch_size = 2, .backoff = {.initial = 10ms, .max = 100ms}};
+    {
+        bench b(journaled_in(dir / "j", options));
+        give_up_behind_one_that_waits(b);
+        ASSERT_EQ(values_of(b.cache.dead_letters()), std::vector<std::string>{"given up"});
+        EXPECT_TRUE(b.cache.discard(b.cache.dead_letters()[0].id));
+        copy_as_killed(dir / "j", dir / "killed");
+        b.get([&](auto token) { return b.cache.async_put(1, "newer", token); }, 1ms);
+        copy_as_killed(dir / "j", dir / "killed later");
+    }
+    for (int restart = 0; restart < 2; ++restart) {  // what is said about the write outlives a second crash
+        const std::string from = restart == 0 ? "killed" : "killed again";
+        bench next(journaled_in(dir / from, options));
+        next.db->refuse = [](const text_op& each) {
+            if (each.key == 2) {
+                throw error(errc::unavailable);
+            }
+        };
+        next.world.run_for(1s);
+        EXPECT_EQ(next.cache.stats().replayed, 3U);
+        EXPECT_TRUE(next.cache.dead_letters().empty());
+        EXPECT_EQ(next.db->rows.count(1), 0U) << next.db->rows[1];
+        EXPECT_EQ(next.cache.stats().pending, 1U);
+        if (restart == 0) {
+            copy_as_killed(dir / "killed", dir / "killed again");
+        }
+    }
+    bench later(journaled_in(dir / "killed later", options));
+    later.world.run_for(1s);
+    EXPECT_EQ(later.db->rows[1], "newer");
+    EXPECT_EQ(later.db->rows[2], "waits");
+}
+
+TEST(write_behind_letters, a_redriven_letter_is_gone_after_a_crash) {
+    const temp_dir dir;
+    text_options options{.flush_interval = 10ms,
+                         .durable_timeout = 100'000h,
+                         .batch_size = 2,
+                         .backoff = {.initial = 10ms, .max = 100ms}};
+    {
+        bench b(journaled_in(dir / "j", options));
+        give_up_behind_one_that_waits(b);
+        ASSERT_EQ(b.cache.dead_letters().size(), 1U);
+        EXPECT_TRUE(b.cache.redrive(b.cache.dead_letters()[0].id));
+        copy_as_killed(dir / "j", dir / "killed");
+    }
+    bench next(journaled_in(dir / "killed", options));
+    next.world.run_for(1s);
+    EXPECT_TRUE(next.cache.dead_letters().empty());
+    EXPECT_EQ(next.db->rows[1], "given up");
+}
+
+TEST(write_behind_letters, nothing_is_left_on_the_disk_of_letters_that_were_discarded) {
+    const temp_dir dir;
+    {
+        bench b(journaled_in(dir / "j", {.flush_interval = 10ms}));
+        b.db->refuse_row = refuse_all;
+        for (int key = 0; key < 3; ++key) {
+            b.get([&](auto token) { return b.cache.async_put(key, "given up", token); }, 1s);
+        }
+        b.world.run_for(1s);
+        ASSERT_EQ(b.cache.dead_letters().size(), 3U);
+        for (const auto& each : b.cache.dead_letters()) {
+            EXPECT_TRUE(b.cache.discard(each.id));
+            EXPECT_FALSE(b.cache.discard(each.id));
+        }
+        EXPECT_TRUE(b.cache.close(0s));
+    }
+    journal_options dead{.folder = dir / "j/dead"};
+    std::size_t records = 0;
+    const journal log(std::move(dead), [&](std::uint64_t, bytes_view) { ++records; });
+    EXPECT_EQ(records, 0U);
+}
+
 // The end.
 
 TEST(write_behind_letters, a_copy_that_throws_at_the_end_concerns_one_write) {

@@ -31,8 +31,8 @@ using writes = pending_writes<int, int, hash<int>, std::equal_to<>>;
 pending_write<int> put(int value, std::uint64_t sequence, time_point at = {}) {
     pending_write<int> made;
     made.value = value;
-    made.sequence = made.age.oldest = sequence;
-    made.age.since = at;
+    made.sequence = made.oldest = sequence;
+    made.since = at;
     made.size = 10;
     made.is_journaled = true;
     return made;
@@ -53,30 +53,8 @@ TEST(pending_writes, a_replaced_write_is_covered_by_the_one_that_replaces_it) {
     const auto& newest = w.find(1)->newest();
     EXPECT_EQ(newest.value, 12);
     EXPECT_EQ(newest.covers, (std::vector<std::uint64_t>{1, 2}));
-    EXPECT_EQ(newest.age.oldest, 1U);
-    EXPECT_EQ(newest.age.since, time_point(1s));  // writing a key for ever does not keep it from being sent
-}
-
-TEST(pending_writes, the_oldest_is_known_in_whichever_order_writes_come) {
-    writes w({.batch_size = 2}, no_holes);
-    EXPECT_EQ(w.oldest(), (time_point::max)());
-    EXPECT_FALSE(w.has_up_to(100));
-    accept(w, 1, put(10, 5, time_point(5s)));
-    accept(w, 2, put(20, 3, time_point(3s)));  // as in a replay of keys that have letters
-    accept(w, 1, put(11, 4, time_point(4s)));
-    EXPECT_EQ(w.oldest(), time_point(3s));
-    EXPECT_TRUE(w.has_up_to(3));
-    EXPECT_FALSE(w.has_up_to(2));
-    const auto batch = w.take({}, true);
-    ASSERT_EQ(batch->slots.size(), 2U);
-    accept(w, 2, put(21, 6, time_point(6s)));
-    w.land(*w.find(2));
-    EXPECT_EQ(w.oldest(), time_point(4s));
-    EXPECT_FALSE(w.has_up_to(3));
-    w.land(*w.find(1));
-    EXPECT_EQ(w.oldest(), time_point(6s));
-    EXPECT_TRUE(w.has_up_to(6));
-    EXPECT_FALSE(w.has_up_to(5));
+    EXPECT_EQ(newest.oldest, 1U);
+    EXPECT_EQ(newest.since, time_point(1s));  // writing a key for ever does not keep it from being sent
 }
 
 TEST(pending_writes, a_key_is_never_in_two_batches) {

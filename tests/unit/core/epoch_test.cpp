@@ -131,6 +131,29 @@ TEST_P(epoch_pin, the_oldest_of_several_readers_counts) {
     EXPECT_TRUE(epoch::has_passed(two));
 }
 
+TEST_P(epoch_pin, what_one_collector_found_passed_costs_the_others_no_fence) {
+    const auto one = epoch::retire_tag();
+    const auto two = epoch::retire_tag();
+    std::thread([two] { EXPECT_TRUE(epoch::has_passed(two)); }).join();
+    pinned_thread late;
+    const auto before = levee::detail::collector_fences();
+    EXPECT_TRUE(epoch::has_passed(one));
+    EXPECT_TRUE(epoch::has_passed(two));
+    EXPECT_EQ(levee::detail::collector_fences(), before);
+    EXPECT_FALSE(epoch::has_passed(epoch::retire_tag()));
+}
+
+TEST_P(epoch_pin, a_reader_that_is_seen_in_the_way_costs_no_fence) {
+    pinned_thread reader;
+    const auto tag = epoch::retire_tag();
+    const auto before = levee::detail::collector_fences();
+    EXPECT_FALSE(epoch::has_passed(tag));
+    EXPECT_EQ(levee::detail::collector_fences(), before);
+    reader.unpin();
+    EXPECT_TRUE(epoch::has_passed(tag));
+    EXPECT_EQ(levee::detail::collector_fences(), before + 1);
+}
+
 TEST_P(epoch_pin, nested_guards_hold_until_the_outermost_ends) {
     epoch::tag tag{};
     {

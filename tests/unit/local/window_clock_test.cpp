@@ -171,6 +171,40 @@ TEST(window_clock, prefers_the_lighter_of_two_asked_for_as_often) {
     EXPECT_EQ(clock.amount(), 11u);
 }
 
+TEST(window_clock, lets_a_heavy_newcomer_in_that_is_asked_for_by_weight_or_has_proved_itself) {
+    constexpr unsigned asked = clock_type::always_let_in;
+    clock_type clock(1);
+    clock.reserve(110, true);
+    clock.remember(300);
+    clock.divide({0.10, 0, 15});
+    for (std::uint16_t id = 0; id < 100; ++id) {
+        clock.insert(id, hash(id), 10);
+        clock.overflow();
+    }
+    host nobody;
+    const auto is_refused = [&](std::uint64_t key, std::uint64_t weight) {
+        return clock.refuses(nobody, hash(key), weight, clock_type::none);
+    };
+    for (std::uint64_t key = 2'000; key < 2'100; ++key) {
+        EXPECT_FALSE(is_refused(1'001, 500)) << "nothing is known yet";
+        const auto gone = clock.victim(nobody, 10, clock_type::none);
+        clock.erase(gone, hash(gone));
+        clock.insert(gone, hash(key), 10);
+    }
+    EXPECT_FALSE(is_refused(1'000, 20));  // not heavy
+    const auto before = clock.refused();
+    for (unsigned n = 1; n < asked; ++n) {
+        EXPECT_TRUE(is_refused(1'001, 500)) << n;
+    }
+    EXPECT_EQ(clock.refused() - before, asked - 1);
+    EXPECT_FALSE(is_refused(1'001, 500));
+    EXPECT_FALSE(is_refused(1'001, 500)) << "being asked again changes nothing";
+    EXPECT_TRUE(is_refused(1'002, 21));
+    EXPECT_TRUE(is_refused(1'002, 21));
+    EXPECT_FALSE(is_refused(1'002, 21)) << "three requests for 21, one for 10";
+    EXPECT_FALSE(filled(100, {0.10, 0, 15}).refuses(nobody, hash(1'003), 1'000, clock_type::none));
+}
+
 TEST(shadow_cache, holds_no_more_than_its_capacity_in_entries_and_weight) {
     shadow_cache shadow(1, 100, true);
     shadow.divide(division_advisor::divisions[1]);

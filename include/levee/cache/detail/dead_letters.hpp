@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "levee/cache/detail/letter_notes.hpp"
 #include "levee/cache/detail/write_log.hpp"
 #include "levee/cache/detail/write_record.hpp"
 #include "levee/cache/write_behind_options.hpp"
@@ -35,41 +36,6 @@ namespace levee::cache_detail {
 /// A number other than 0 from the system's generator.
 [[nodiscard]] std::uint64_t system_seed();
 
-/// The records that say which letters are older than a write. Outlives the letters, for those who wait until
-/// a write is safe.
-///
-/// Thread safety: safe.
-class letter_notes {
-public:
-    letter_notes(std::shared_ptr<write_log> log, std::vector<std::uint64_t> there)
-        : log_(std::move(log)), kept_(std::move(there)) {}
-
-    /// On its way to the disk, and not waited for.
-    void supersede(std::span<const std::uint64_t> ids) noexcept {
-        try {
-            const std::lock_guard lock(mutex_);
-            for (const std::uint64_t id : ids) {
-                const std::uint64_t note =
-                    log_->append(encode({.what = write_record::kind::superseded, .id = id}));
-                kept_.push_back(note);
-                log_->when_durable(note);
-            }
-        } catch (...) {
-            return;
-        }
-    }
-    /// There are no letters: they are to be released.
-    [[nodiscard]] std::vector<std::uint64_t> take() noexcept {
-        const std::lock_guard lock(mutex_);
-        return std::exchange(kept_, {});
-    }
-
-private:
-    const std::shared_ptr<write_log> log_;
-    std::mutex mutex_;  // guards below
-    std::vector<std::uint64_t> kept_;
-};
-
 /// Thread safety: safe.
 template <class K, class V, class Eq>
 class dead_letters {
@@ -85,14 +51,16 @@ public:
     {
         std::vector<std::uint64_t> ended;
         std::vector<std::uint64_t> notes;
+        std::vector<grave> graves;
         log_ = write_log::open(std::move(options), runs_on, time, [&](std::uint64_t id, bytes_view record) {
-            replay(id, record, ended, notes);
+            replay(id, record, ended, notes, graves);
         });
         for (std::uint64_t id : ended) {
             letters_.erase(id);
         }
         log_->release(ended);
         count_ = letters_.size();
+        bury(std::move(graves));
         notes_ = std::make_shared<letter_notes>(log_, std::move(notes));
     }
 
@@ -172,19 +140,44 @@ public:
         return at == letters_.end() ? std::nullopt : std::optional<letter>(at->second);
     }
 
+    /// The same of one that an owner before had removed: until `replayed`.
+    [[nodiscard]] bool is_buried(std::uint64_t writer, std::uint64_t sequence, const K& key) const {
+        const std::lock_guard lock(mutex_);
+        return std::any_of(buried_.begin(), buried_.end(), [&](const auto& given) {
+            return given.writer == writer && given.sequence == sequence && Eq{}(given.key, key);
+        });
+    }
     [[nodiscard]] bool has_any_of(const K& key) const {
         const std::lock_guard lock(mutex_);
         return std::any_of(letters_.begin(), letters_.end(),
-                           [&](const auto& each) { return Eq{}(each.second.operation.key, key); });
+                           [&](const auto& each) { return Eq{}(each.second.operation.key, key); }) ||
+               std::any_of(buried_.begin(), buried_.end(),
+                           [&](const auto& given) { return Eq{}(given.key, key); });
+    }
+    /// What the writes' journal held has been looked at.
+    void replayed() noexcept {
+        const std::lock_guard lock(mutex_);
+        buried_.clear();
     }
 
-    /// False: there is none.
-    bool remove(std::uint64_t id) {
+    /// Returns when it is gone for good, that of its write's record as well: what is on the disk about it
+    /// stays there until `forget_graves`. False: there is none. Errors: as `journal::append`: it is still
+    /// there; as `journal::wait_durable`: the next owner may find it.
+    bool remove(std::uint64_t id, time_point deadline) {
+        const auto given = find(id);
+        if (!given) {
+            return false;
+        }
+        std::uint64_t note = 0;
+        if (log_ != nullptr) {
+            note = log_->append(encode({.what = write_record::kind::discarded, .id = id}));
+            bury({{given->operation.sequence, id, note}});
+        }
         std::vector<std::uint64_t> ended;
         {
             const std::lock_guard lock(mutex_);
             if (letters_.erase(id) == 0) {
-                return false;
+                return false;  // another was faster
             }
             count_ = letters_.size();
             if (letters_.empty() && notes_ != nullptr) {  // they are about letters that are gone
@@ -192,11 +185,32 @@ public:
             }
         }
         if (log_ != nullptr) {
-            ended.push_back(id);
-            ended.push_back(note_gone(id));
             log_->release(ended);
+            log_->wait_durable(note, deadline);
         }
         return true;
+    }
+    /// Of letters that were removed, and whose writes up to `marked` no replay brings any more.
+    void forget_graves(std::uint64_t marked) noexcept {
+        try {
+            std::vector<std::uint64_t> ended;
+            {
+                const std::lock_guard lock(mutex_);
+                ended.reserve(2 * graves_.size());
+                std::erase_if(graves_, [&](const grave& each) {
+                    if (each.sequence > marked) {
+                        return false;
+                    }
+                    ended.insert(ended.end(), {each.letter, each.note});
+                    return true;
+                });
+            }
+            if (log_ != nullptr) {
+                log_->release(ended);
+            }
+        } catch (...) {  // no memory: next time
+            return;
+        }
     }
 
     /// The letters that a write of the key, `redriven` left out, makes older ones. Cost: one load while there
@@ -233,6 +247,16 @@ public:
     [[nodiscard]] const std::shared_ptr<write_log>& log() const noexcept { return log_; }
 
 private:
+    /// What is on the disk about a letter that was removed.
+    struct grave {
+        std::uint64_t sequence;  // of its write
+        std::uint64_t letter, note;
+    };
+    void bury(std::vector<grave> more) {
+        const std::lock_guard lock(mutex_);
+        graves_.insert(graves_.end(), more.begin(), more.end());
+    }
+
     [[nodiscard]] bool reserve() {
         const std::lock_guard lock(mutex_);
         if (letters_.size() + reserved_ >= limit_) {
@@ -293,7 +317,7 @@ private:
     }
 
     void replay(std::uint64_t id, bytes_view bytes, std::vector<std::uint64_t>& ended,
-                std::vector<std::uint64_t>& notes) {
+                std::vector<std::uint64_t>& notes, std::vector<grave>& graves) {
         const auto record = decode_write_record(bytes);
         if (!record) {
             throw error(errc::invalid_data, "a dead letter in the journal is not one");
@@ -301,6 +325,16 @@ private:
         if (record->what == write_record::kind::gone) {
             ended.push_back(record->id);
             ended.push_back(id);
+            return;
+        }
+        if (record->what == write_record::kind::discarded) {
+            if (const auto at = letters_.find(record->id); at != letters_.end()) {
+                graves.push_back({at->second.operation.sequence, record->id, id});
+                buried_.push_back(std::move(at->second.operation));
+                letters_.erase(at);
+            } else {
+                ended.push_back(id);
+            }
             return;
         }
         if (record->what == write_record::kind::superseded) {
@@ -335,6 +369,8 @@ private:
     std::atomic<std::size_t> count_{0};
     mutable std::mutex mutex_;  // guards below
     std::map<std::uint64_t, letter> letters_;
+    std::vector<write_op<K, V>> buried_;
+    std::vector<grave> graves_;
     std::size_t reserved_ = 0;
     std::uint64_t last_id_ = 0;
 };

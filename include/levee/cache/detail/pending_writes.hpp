@@ -10,7 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include "levee/cache/detail/write_ages.hpp"
 #include "levee/cache/detail/write_schedule.hpp"
 #include "levee/core/bytes.hpp"
 
@@ -24,7 +23,8 @@ struct pending_write {
     std::uint64_t version = 0;
     std::uint64_t writer = 0;             ///< Who accepted it.
     std::size_t size = 0;                 ///< In bytes, about, for bounds.
-    write_age age{};                      ///< Of the oldest write that this one stands for.
+    std::uint64_t oldest = 0;             ///< The first sequence that this one stands for.
+    time_point since{};                   ///< When that was accepted.
     std::vector<std::uint64_t> covers{};  ///< Sequences that are done with when this one is.
     bool is_journaled = false;            ///< Its sequence is that of a record.
     bool is_published = false;            ///< L2 has it, or was asked to.
@@ -32,12 +32,13 @@ struct pending_write {
 
     /// Takes the place of `older`.
     void cover(pending_write&& older) {
+        oldest = (std::min)(oldest, older.oldest);
+        since = (std::min)(since, older.since);
         if (older.is_journaled) {
             older.covers.push_back(older.sequence);
         }
         older.covers.insert(older.covers.end(), covers.begin(), covers.end());
         covers = std::move(older.covers);
-        age.cover(std::move(older.age));
     }
 };
 
@@ -67,6 +68,8 @@ struct pending_slot : write_slot {
         }
         return flying && flying->sequence == sequence ? &*flying : nullptr;
     }
+    [[nodiscard]] std::uint64_t oldest() const noexcept { return flying ? flying->oldest : waiting->oldest; }
+    [[nodiscard]] time_point oldest_since() const noexcept { return flying ? flying->since : waiting->since; }
 };
 
 /// Slots in the order in which they are told about. Allocates nothing, so that what was accepted or has
@@ -133,7 +136,6 @@ public:
             try {
                 added.bytes = made.size;
                 added.waiting = std::move(made);
-                ages_.add(added.waiting->age);
                 queue(added);
             } catch (...) {
                 slots_.erase(slots_.find(key));
@@ -149,16 +151,12 @@ public:
             }
             made.cover(std::move(*held->waiting));
             held->waiting = std::move(made);
-            if (!held->waiting->age.is_placed()) {  // replayed, and older than what it replaces
-                ages_.add(held->waiting->age);
-            }
             held->bytes = held->waiting->size;
             schedule_.replaced(*held, before);
             return true;
         }
         held->bytes = made.size;  // behind the one that flies: queued when that has landed
         held->waiting = std::move(made);
-        ages_.add(held->waiting->age);
         return false;
     }
 
@@ -167,7 +165,6 @@ public:
         slot& added = add(key);
         added.is_counted = false;
         added.flying = std::move(made);
-        ages_.add(added.flying->age);
         added.place = write_place::flying;
         return added;
     }
@@ -258,16 +255,19 @@ public:
         return true;
     }
 
-    /// Whether a write that was accepted up to `sequence` is still here.
-    [[nodiscard]] bool has_up_to(std::uint64_t sequence) const noexcept {
-        const write_age* const first = ages_.oldest();
-        return first != nullptr && first->oldest <= sequence;
+    /// Whether a write that was accepted up to `sequence` is still here. Cost: looks at every slot.
+    [[nodiscard]] bool has_up_to(std::uint64_t sequence) const {
+        return std::any_of(slots_.begin(), slots_.end(),
+                           [sequence](const auto& each) { return each.second.oldest() <= sequence; });
     }
 
-    /// When the oldest was accepted; time_point::max(): there is none.
-    [[nodiscard]] time_point oldest() const noexcept {
-        const write_age* const first = ages_.oldest();
-        return first == nullptr ? (time_point::max)() : first->since;
+    /// When the oldest was accepted; time_point::max(): there is none. Cost: looks at every slot.
+    [[nodiscard]] time_point oldest() const {
+        time_point at = (time_point::max)();
+        for (const auto& each : slots_) {
+            at = (std::min)(at, each.second.oldest_since());
+        }
+        return at;
     }
 
     template <class F>
@@ -287,7 +287,7 @@ private:
     }
 
     void queue(slot& at) {
-        at.since = at.waiting->age.since;
+        at.since = at.waiting->since;
         at.bytes = at.waiting->size;
         schedule_.enqueue(at);
     }
@@ -303,7 +303,6 @@ private:
         at.bytes = at.waiting->size;
     }
 
-    write_ages ages_;  // of all writes in the slots
     std::unordered_map<K, slot, Hash, Eq> slots_;
     write_schedule schedule_;
     const write_defences_off& holes_;

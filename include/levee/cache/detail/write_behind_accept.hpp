@@ -125,8 +125,8 @@ auto write_behind_core<K, V, Hash, Eq>::accept(const K& key, write& made, const 
         try {
             done.sequence = number(made);
             unused = done.sequence;
-            made.sequence = made.age.oldest = done.sequence;
-            made.age.since = now;
+            made.sequence = made.oldest = done.sequence;
+            made.since = now;
             auto older = letters_.older_than(key, done.sequence, condition.letter);
             if (at.writes.accept(held, key, std::move(made))) {
                 bump(counters_.coalesced);

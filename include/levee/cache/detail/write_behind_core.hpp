@@ -91,6 +91,8 @@ public:
     [[nodiscard]] const std::shared_ptr<async::scheduler>& time() const noexcept { return time_; }
     [[nodiscard]] const std::shared_ptr<write_log>& log() const noexcept { return log_; }
     [[nodiscard]] dead_letters<K, V, Eq>& letters() noexcept { return letters_; }
+    /// As `dead_letters::remove`. Blocks: on the disk.
+    bool remove_letter(std::uint64_t id);
     [[nodiscard]] wait_list& changes() noexcept { return changes_; }
     [[nodiscard]] const boost::asio::any_io_executor& flush_executor() const noexcept { return runs_on_; }
 

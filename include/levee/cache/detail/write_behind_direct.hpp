@@ -25,8 +25,8 @@ auto write_behind_core<K, V, Hash, Eq>::begin_direct(shard& at, const K& key, wr
             return {.what = answer::full};
         }
         done.sequence = unused = number(made);
-        made.sequence = made.age.oldest = done.sequence;
-        made.age.since = time_->now();
+        made.sequence = made.oldest = done.sequence;
+        made.since = time_->now();
         done.older_letters = letters_.older_than(key, done.sequence, condition.letter);
         mine = &at.writes.begin_direct(key, std::move(made));
         filter_.count_write(hash);

@@ -78,6 +78,9 @@ void write_behind_core<K, V, Hash, Eq>::abandon() {
                 if (log != nullptr) {
                     log->close();
                 }
+                if (log != nullptr && log == log_) {
+                    letters_.forget_graves(log_->stats().marked_through);
+                }
             } catch (...) {  // what was acknowledged is safe already
             }
         }

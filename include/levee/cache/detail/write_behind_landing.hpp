@@ -199,6 +199,15 @@ void write_behind_core<K, V, Hash, Eq>::supersede_letters(std::vector<std::uint6
     }
 }
 
+template <class K, class V, class Hash, class Eq>
+bool write_behind_core<K, V, Hash, Eq>::remove_letter(std::uint64_t id) {
+    const bool was_there = letters_.remove(id, after(clock::precise().now(), options_.durable_timeout));
+    if (was_there && letters_.has_log()) {
+        letters_.forget_graves(log_->stats().marked_through);
+    }
+    return was_there;
+}
+
 // Under a pass.
 template <class K, class V, class Hash, class Eq>
 void write_behind_core<K, V, Hash, Eq>::call_handler(const dead_letter<K, V>& letter) const noexcept {

@@ -87,6 +87,7 @@ void write_behind_core<K, V, Hash, Eq>::open() {
                 take_up(key, std::move(each));
             }
         }
+        letters_.replayed();
         log_->release(all.ended);
         last_sequence_.store((std::max)(last_sequence_.load(), log_->stats().last_sequence));
         tell_again(std::move(all.given_up));
@@ -135,7 +136,7 @@ void write_behind_core<K, V, Hash, Eq>::tell_again(std::vector<dead_letter<K, V>
 }
 
 // One record, in their order. What a later one of its key may say is given up waits for that: a write that
-// has a letter stood for the older ones.
+// has a letter, or had one, stood for the older ones.
 template <class K, class V, class Hash, class Eq>
 void write_behind_core<K, V, Hash, Eq>::replay(std::uint64_t sequence, bytes_view raw, replayed& all) {
     if constexpr (key_encodable<K> && encodable<V>) {
@@ -154,21 +155,26 @@ void write_behind_core<K, V, Hash, Eq>::replay(std::uint64_t sequence, bytes_vie
                                                 " of the journal is not a write of this key and value type");
         }
         bump(counters_.replayed);
-        if (auto letter = letters_.find(record->writer, sequence, *key)) {
+        auto letter = letters_.find(record->writer, sequence, *key);
+        if (letter || letters_.is_buried(record->writer, sequence, *key)) {
             if (const auto older = all.with_letters.find(*key); older != all.with_letters.end()) {
                 for (const write& each : older->second) {
                     all.ended.push_back(each.sequence);
                 }
                 all.with_letters.erase(older);
             }
-            all.given_up.push_back(std::move(*letter));
+            if (letter) {
+                all.given_up.push_back(std::move(*letter));
+            } else {
+                all.ended.push_back(sequence);
+            }
             return;
         }
         write made = prepare(*key, std::move(value), record->version);
-        made.sequence = made.age.oldest = sequence;
+        made.sequence = made.oldest = sequence;
         made.writer = record->writer;
         made.is_journaled = true;
-        made.age.since = time_->now();
+        made.since = time_->now();
         if (letters_.has_any_of(*key)) {
             all.with_letters[*key].push_back(std::move(made));
         } else {

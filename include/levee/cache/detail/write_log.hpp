@@ -66,6 +66,7 @@ private:
     write_log(boost::asio::any_io_executor runs_on, std::shared_ptr<async::scheduler> time)
         : runs_on_(std::move(runs_on)), time_(std::move(time)) {}
     void sync_at(time_point when);
+    void sync_is_due(time_point when) noexcept;
 
     /// One call of `when_durable`: told by the journal or by its deadline, whichever comes first.
     struct awaited {
@@ -91,7 +92,8 @@ private:
     std::deque<std::shared_ptr<awaited>> deadlines_;  // the first ones are gone when they are over
     std::size_t kept_ = 0;                            // of these, not over
     std::unique_ptr<alarm> deadline_alarm_;           // null while there are none
-    std::unique_ptr<alarm> sync_alarm_;               // the journal's wish
+    std::unique_ptr<alarm> sync_alarm_;               // the journal's wish,
+    time_point sync_due_ = (time_point::max)();       // for then
 };
 
 }  // namespace levee::cache_detail

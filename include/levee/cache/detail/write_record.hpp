@@ -19,7 +19,7 @@ namespace levee::cache_detail {
 ///                         u32 length of the value, key, value
 ///     letter, after that: u64 sequence, i64 code, u32 length of its category's name, the name,
 ///                         u32 length of the reason, the reason
-///     superseded, gone:   u64 the letter's id
+///     about a letter:     u64 the letter's id
 struct write_record {
     enum class kind : std::uint8_t {
         put = 0,
@@ -27,7 +27,8 @@ struct write_record {
         letter_put = 2,
         letter_erase = 3,
         superseded = 4,
-        gone = 5
+        gone = 5,       ///< It was not kept, and its write waits on.
+        discarded = 6,  ///< And its write with it; or that was redriven as another.
     };
 
     kind what = kind::put;
@@ -43,6 +44,9 @@ struct write_record {
     // Of what is said about one.
     std::uint64_t id = 0;
 
+    [[nodiscard]] bool is_about_letter() const noexcept {
+        return what == kind::superseded || what == kind::gone || what == kind::discarded;
+    }
     [[nodiscard]] bool is_letter() const noexcept {
         return what == kind::letter_put || what == kind::letter_erase;
     }

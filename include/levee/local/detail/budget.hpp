@@ -54,6 +54,7 @@ public:
     void set_max_entries(std::size_t max_entries) noexcept;
     [[nodiscard]] std::size_t excess_entries() const noexcept;
     [[nodiscard]] room held() const noexcept;
+    [[nodiscard]] bool has_weight(std::size_t wanted) const noexcept;
 
     insert_gate gate;
 
@@ -86,6 +87,9 @@ public:
 
     /// True once this holds at least `need`; takes what is missing from the free budget if it is there.
     [[nodiscard]] bool cover(room need) noexcept;
+
+    /// Whether it is weight that is missing, and not entries alone.
+    [[nodiscard]] bool is_short_of_weight(room need) const noexcept;
 
     /// Adds what an eviction freed.
     void credit(room freed) noexcept;

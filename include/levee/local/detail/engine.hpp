@@ -25,6 +25,7 @@
 #include "levee/local/detail/quick_pin.hpp"
 #include "levee/local/detail/reader_patience.hpp"
 #include "levee/local/detail/shard.hpp"
+#include "levee/local/detail/table_arena.hpp"
 #include "levee/local/fill_lease.hpp"
 #include "levee/local/key_hash.hpp"
 #include "levee/local/local_cache_options.hpp"
@@ -158,6 +159,7 @@ private:
 
     [[nodiscard]] checked_options checked() const noexcept;
     [[nodiscard]] shard_setup setup_of_shards() const noexcept;
+    [[nodiscard]] std::size_t bytes_of_a_table() const noexcept;
     [[nodiscard]] static std::int64_t count_of(time_point at) noexcept {
         return at.time_since_epoch().count();
     }
@@ -213,6 +215,7 @@ private:
     LEVEE_LOOK_UP std::optional<V> copy_of_mortal(const K& key, std::uint64_t hash, std::uintptr_t word,
                                                   quick_pin& pinned);
     [[gnu::noinline]] std::optional<V> copy_of_less_likely(K key, std::uintptr_t word);
+    [[gnu::noinline]] std::optional<V> copy_of_mortal_less_likely(K key, std::uintptr_t word);
     [[gnu::noinline]] std::optional<V> copy_carefully(K key);
 
     enum class seen : std::uint8_t { nothing, ended, live };
@@ -299,6 +302,7 @@ private:
     const std::size_t shard_total_;
     const std::size_t last_shard_;                           // their total is a power of two
     const std::unique_ptr<table_cell[], free_cells> cells_;  // a shard's at its number
+    const table_arena arena_;
     std::vector<std::unique_ptr<shard_type>> shards_{};
     thread_cells<looked_up> looked_up_{};
     looked_up looked_up_without_cell_{};
@@ -315,3 +319,4 @@ private:
 #include "levee/local/detail/engine_install.hpp"
 #include "levee/local/detail/engine_order.hpp"
 #include "levee/local/detail/engine_sweeps.hpp"
+#include "levee/local/detail/engine_whole.hpp"

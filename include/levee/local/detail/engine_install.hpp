@@ -137,7 +137,8 @@ auto engine<K, V, Hash, Eq>::try_install(reservation& held, room& need, draft_ty
     const std::size_t old_weight = old != no_entry ? here.weight_locked(old) : 0;
     need = {old == no_entry ? 1U : 0U, fresh.weight > old_weight ? fresh.weight - old_weight : 0};
     const newcomer comes{hash_parts(fresh.hash).low, fresh.weight};
-    const auto result = here.evict_locked(held, need, at, old == no_entry ? &comes : nullptr, old, gone);
+    const auto result =
+        here.evict_locked(held, need, at, old == no_entry ? &comes : nullptr, old, held.is_alone(), gone);
     if (result != shard_type::eviction::done) {
         return result == shard_type::eviction::nothing_left ? attempt::no_room : attempt::hopeless;
     }
@@ -185,11 +186,14 @@ bool engine<K, V, Hash, Eq>::evict_elsewhere(reservation& held, room need, const
     while (shards_[first].get() != &here) {
         ++first;
     }
-    for (std::size_t i = 1; i < shard_total_; ++i) {
-        shard_type& other = *shards_[(first + i) & (shard_total_ - 1)];
-        const std::lock_guard lock(other.mutex);
-        if (other.evict_locked(held, need, at, nullptr, no_entry, gone) == shard_type::eviction::done) {
-            return true;
+    for (const bool may_be_poor : {false, true}) {
+        for (std::size_t i = 1; i < shard_total_; ++i) {
+            shard_type& other = *shards_[(first + i) & (shard_total_ - 1)];
+            const std::lock_guard lock(other.mutex);
+            if (other.evict_locked(held, need, at, nullptr, no_entry, may_be_poor, gone) ==
+                shard_type::eviction::done) {
+                return true;
+            }
         }
     }
     if (held.is_alone()) {

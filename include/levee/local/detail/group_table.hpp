@@ -6,7 +6,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 
+#include "levee/local/detail/policy.hpp"
 #include "levee/local/detail/slot_group.hpp"
 
 namespace levee::local_detail {
@@ -28,10 +30,12 @@ class alignas(64) group_table {
     std::byte* const slots_;
     const std::uint32_t stride_;
     const std::uint32_t payload_;
-    std::uint32_t* const ids_;
+    std::byte* const ids_;
     const std::size_t bytes_;  // of the whole
     const slot_layout::times expiry_;
-    const bool is_mapped_;
+    const std::uint8_t id_bytes_;
+    enum class origin : std::uint8_t { heap, mapping, slice };
+    const origin origin_;
 
 public:
     struct free_memory {
@@ -39,9 +43,22 @@ public:
     };
     using pointer = std::unique_ptr<group_table, free_memory>;
 
-    /// All slots are empty. Errors: std::bad_alloc, also for more than 2^26 groups. Big ones ask for huge
-    /// pages, and have as many groups more as fit in what was rounded up to them.
-    [[nodiscard]] static pointer make(const slot_layout& layout, std::size_t groups);
+    /// All slots are empty. `id_end`: ids of entries that it is given are below, or below 16 × groups.
+    /// Errors: std::bad_alloc, also for more than 2^26 groups. Big ones ask for huge pages, and have as many
+    /// groups more as fit in what was rounded up to them.
+    [[nodiscard]] static pointer make(const slot_layout& layout, std::size_t groups, entry_id id_end);
+
+    /// One that fills a slice of a `table_arena`, which outlives it: zeros. It has at least `groups` groups;
+    /// null if they do not fit.
+    [[nodiscard]] static pointer make_in(std::span<std::byte> slice, const slot_layout& layout,
+                                         std::size_t groups, entry_id id_end) noexcept;
+
+    /// What a table of so many groups takes.
+    [[nodiscard]] static std::size_t bytes_of(const slot_layout& layout, std::size_t groups,
+                                              entry_id id_end) noexcept;
+    /// How many groups one has that fills so many bytes.
+    [[nodiscard]] static std::size_t groups_in(std::size_t bytes, const slot_layout& layout,
+                                               entry_id id_end) noexcept;
 
     group_table(const group_table&) = delete;
     group_table& operator=(const group_table&) = delete;
@@ -160,7 +177,26 @@ public:
             second.fetch_and(~reference_bit(at & 15U), std::memory_order_relaxed);
         }
     }
-    [[nodiscard]] std::uint32_t& id(slot_number at) const noexcept { return ids_[at]; }
+    /// The entry's id; of a retired slot, whatever was set. `no_slot` and `no_entry` come back as such.
+    [[nodiscard]] std::uint32_t id(slot_number at) const noexcept {
+        const std::byte* const bytes = id_at(at);
+        const std::uint32_t low = std::to_integer<std::uint32_t>(bytes[0]) |
+                                  std::to_integer<std::uint32_t>(bytes[1]) << 8 |
+                                  std::to_integer<std::uint32_t>(bytes[2]) << 16;
+        if (id_bytes_ == 3) {
+            return low == no_short_id ? no_slot : low;
+        }
+        return low | std::to_integer<std::uint32_t>(bytes[3]) << 24;
+    }
+    void set_id(slot_number at, std::uint32_t id) const noexcept {
+        std::byte* const bytes = id_at(at);
+        bytes[0] = static_cast<std::byte>(id);
+        bytes[1] = static_cast<std::byte>(id >> 8);
+        bytes[2] = static_cast<std::byte>(id >> 16);
+        if (id_bytes_ != 3) {
+            bytes[3] = static_cast<std::byte>(id >> 24);
+        }
+    }
     [[nodiscard]] std::uint8_t tag(slot_number at) const noexcept {
         return static_cast<std::uint8_t>(std::atomic_ref(tags()[at >> 3]).load(std::memory_order_relaxed) >>
                                          at % 8 * 8);
@@ -169,7 +205,7 @@ public:
     void prefetch(slot_number at) const noexcept {
         __builtin_prefetch(&tags()[at >> 3], 1);
         __builtin_prefetch(slot(at));
-        __builtin_prefetch(&ids_[at], 1);
+        __builtin_prefetch(id_at(at), 1);
     }
 
     /// The first empty slot on the hash's way; the full groups before it are marked as passed. There must
@@ -187,7 +223,19 @@ public:
     std::uint64_t retired_tag = 0;
 
 private:
-    group_table(const slot_layout& layout, std::size_t groups, std::size_t bytes, bool is_mapped) noexcept;
+    group_table(const slot_layout& layout, std::size_t groups, unsigned id_bytes, std::size_t bytes,
+                origin from) noexcept;
+
+    static group_table* filling(std::span<std::byte> memory, const slot_layout& layout, entry_id id_end,
+                                origin from) noexcept;
+
+    /// Three bytes an id while no id and no slot's number needs more.
+    [[nodiscard]] static unsigned id_bytes_for(std::size_t groups, entry_id id_end) noexcept {
+        return id_end <= no_short_id && groups * 16 <= no_short_id ? 3 : 4;
+    }
+    [[nodiscard]] std::byte* id_at(slot_number at) const noexcept {
+        return ids_ + ((at >> 4) * std::size_t{slots_in_group} + (at & 15U)) * id_bytes_;
+    }
 
     /// Right behind the header: so a look-up need not load where.
     [[nodiscard]] std::uint64_t* tags() const noexcept {
@@ -198,6 +246,7 @@ private:
         return (std::atomic_ref(words[1]).load(std::memory_order_acquire) >> 40 & 0xffU) != 0;
     }
 
+    static constexpr std::uint32_t no_short_id = 0xffffff;
     static constexpr std::size_t by_tag = 8;         // steps of a way before it comes by all groups
     static constexpr unsigned first_reference = 48;  // the bit of lane 0, in the second word
     [[nodiscard]] static constexpr std::uint64_t reference_bit(unsigned lane) noexcept {

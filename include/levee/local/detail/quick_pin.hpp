@@ -21,6 +21,10 @@ public:
     ~quick_pin() { end(); }
     /// Before its time. A guard that is taken from then on must not outlive this, which ends it once more.
     void end() noexcept { record_.announced.store(0, std::memory_order_release); }  // as a guard does
+    /// The same for the calling thread's, where it is not at hand.
+    static void end_current() noexcept {
+        detail::this_thread.record->announced.store(0, std::memory_order_release);
+    }
     quick_pin(const quick_pin&) = delete;
     quick_pin& operator=(const quick_pin&) = delete;
 

@@ -184,10 +184,12 @@ public:
         }
     }
 
-    /// Evicts until `held` covers `need`. Expired entries go first, but for so many at a time.
+    /// Evicts until `held` covers `need`. Expired entries go first, but for so many at a time. `may_be_poor`:
+    /// also what this shard should keep, as others hold more than it does: a heavy newcomer must not take all
+    /// that there is of one shard.
     enum class eviction : std::uint8_t { done, nothing_left, not_the_newcomer };
     eviction evict_locked(reservation& held, room need, std::int64_t now, const newcomer* comes,
-                          entry_id keep, gone_list& gone) {
+                          entry_id keep, bool may_be_poor, gone_list& gone) {
         constexpr std::size_t looked_at = 64;
         while (!held.cover(need)) {
             const std::size_t before = stats.expirations;
@@ -198,6 +200,9 @@ public:
             });
             if (stats.expirations != before) {
                 continue;
+            }
+            if (!may_be_poor && is_poor_locked() && held.is_short_of_weight(need)) {
+                return eviction::nothing_left;
             }
             const entry_id victim = policy->victim(*this, comes, keep);
             if (victim == no_entry) {

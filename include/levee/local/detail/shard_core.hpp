@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 
 #include "levee/core/random.hpp"
 #include "levee/local/cache_stats.hpp"
@@ -29,8 +30,10 @@ struct shard_setup {
     bool has_wide_weights;      ///< Of 2^32 and more.
     std::int64_t time_to_idle;  ///< `never`: it has none.
     std::size_t expected_entries, expected_weight;
+    std::size_t least_weight;  ///< With less, others that have more are to evict for it.
     std::uint64_t seed;
     table_cell* readers;                      ///< Where they begin; outlives the shard.
+    std::span<std::byte> slice;               ///< Of the cache's arena; as of `slot_index`.
     std::shared_ptr<shared_advisor> advisor;  ///< Of the cache. Null: the shard has one of its own.
 };
 
@@ -103,6 +106,9 @@ public:
     [[nodiscard]] node_base* retired_open() const noexcept { return retired_.open(); }
     [[nodiscard]] node_base* retired_sealed() const noexcept { return retired_.sealed(); }
 
+    /// Whether it holds so little of the weight that others have more to give.
+    [[nodiscard]] bool is_poor_locked() const noexcept { return weight < least_weight_; }
+
     /// Whether index, sums, policy's members and wheel agree; for tests.
     [[nodiscard]] bool is_consistent_locked() const noexcept;
 
@@ -122,6 +128,7 @@ private:
 
     const slot_index::content content_;
     const std::int64_t time_to_idle_;
+    const std::size_t least_weight_;
     std::optional<timer_wheel> wheel_{};
     grace_queue<node_base*, nullptr> retired_;
     std::uint32_t retired_limit_;

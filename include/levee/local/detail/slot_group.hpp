@@ -7,7 +7,8 @@
 ///            later one (a look-up that meets a zero ends); 13 bits for slots used since the policy last
 ///            asked
 ///     slots  13 × stride: key and value, or a pointer to them; then, if they expire, when
-///     ids    16 × 4 bytes: the entry's id; of retired slots, the next one (seen under the lock only)
+///     ids    13 × 3 bytes (4 in tables of a million groups): the entry's id; of retired slots, the next one
+///            (seen under the lock only)
 ///
 /// (Tags and probing by 16 bytes at a time after Abseil's and Boost's flat maps; counting what overflows, and
 /// steps by the tag from one full group to the next, after Facebook's F14.) A slot is written before its tag

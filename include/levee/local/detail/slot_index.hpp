@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "levee/local/detail/chunked_array.hpp"
 #include "levee/local/detail/grace_queue.hpp"
@@ -75,9 +76,10 @@ public:
     static constexpr std::size_t most_entries = std::size_t{1} << 30;
 
     /// `expected`: about how many entries there will be; zero: not known. `readers`: where they begin, which
-    /// outlives this; null: in here.
+    /// outlives this; null: in here. `slice`: zeros, of `settled_bytes`, for the table that it grows to; it
+    /// outlives this. Empty: there is none.
     slot_index(content what, std::size_t payload, times expiry, std::size_t expected,
-               table_cell* readers = nullptr);
+               table_cell* readers = nullptr, std::span<std::byte> slice = {});
     ~slot_index();
     slot_index(const slot_index&) = delete;
     slot_index& operator=(const slot_index&) = delete;
@@ -121,6 +123,10 @@ public:
             }
         }
     }
+
+    /// What the table takes that one grows to that is made like this; zero: not known.
+    [[nodiscard]] static std::size_t settled_bytes(content what, std::size_t payload, times expiry,
+                                                   std::size_t expected) noexcept;
 
     // Under the lock. Slots are of `table()`, and valid until the next call that may grow it.
 
@@ -226,8 +232,16 @@ private:
     void start_rebuild(std::size_t groups);
     [[nodiscard]] std::size_t groups_a_write(const group_table& older) const noexcept;
     void end_rebuild() noexcept;
-    [[nodiscard]] std::size_t spare_slots(std::size_t entries) const noexcept;
-    [[nodiscard]] std::size_t groups_for(std::size_t entries) const noexcept;
+    [[nodiscard]] static std::size_t spare_slots(content what, std::size_t entries) noexcept;
+    [[nodiscard]] std::size_t spare_slots(std::size_t entries) const noexcept {
+        return spare_slots(content_, entries);
+    }
+    [[nodiscard]] static std::size_t groups_for(content what, const slot_layout& layout,
+                                                std::size_t entries) noexcept;
+    [[nodiscard]] std::size_t groups_for(std::size_t entries) const noexcept {
+        return groups_for(content_, layout_, entries);
+    }
+    [[nodiscard]] group_table::pointer make_table(std::size_t groups);
     [[nodiscard]] std::size_t next_groups() const noexcept;
     [[nodiscard]] static std::size_t most_used(const group_table& table) noexcept;
     void set_limits() noexcept;
@@ -249,6 +263,7 @@ private:
     std::uint32_t free_id_ = no_free;  // the free one given out next
     std::uint32_t retired_limit_ = 0;
     grace_queue<slot_number, no_slot> retired_;
+    std::span<std::byte> slice_;  // empty once a table was made in it
     group_table* retired_tables_ = nullptr;
     unsigned writes_since_tables_ = 0;
 };
