@@ -14,6 +14,7 @@
 #include "hit_ratio/plot.hpp"
 #include "hit_ratio/policies.hpp"
 #include "hit_ratio/report.hpp"
+#include "hit_ratio/shared_replay.hpp"
 #include "hit_ratio/synthetic.hpp"
 #include "hit_ratio/trace_reader.hpp"
 
@@ -30,6 +31,7 @@ struct arguments {
     std::vector<std::string> policies;
     std::string csv, plot, golden;
     bool fixed_sizes = false;
+    unsigned shared = 0;  // replays of each pair; zero: not asked for
     std::uint64_t seed = 1;
     unsigned threads = 2;
 
@@ -57,6 +59,10 @@ void declare(CLI::App& app, arguments& to) {
         ->excludes("--entries")
         ->excludes("--bytes")
         ->excludes("--policies");
+    app.add_option("--shared", to.shared,
+                   "With --golden: instead, what shards and threads cost, as means of so many replays")
+        ->needs("--golden")
+        ->check(CLI::PositiveNumber);
     app.add_option("--csv", to.csv, "Write the figures to this file");
     app.add_option("--plot", to.plot, "Draw the miss-ratio curve into this SVG file");
     app.add_option("--seed", to.seed, "Seed of the made-up workload")->capture_default_str();
@@ -164,7 +170,13 @@ int main(int argc, char** argv) {
         } catch (const CLI::ParseError& problem) {
             return app.exit(problem) == 0 ? 0 : wrong_usage;
         }
-        from.golden.empty() ? run(from) : lab::print_golden(std::cout, from.golden, from.threads);
+        if (from.golden.empty()) {
+            run(from);
+        } else if (from.shared != 0) {
+            lab::print_shared(std::cout, from.golden, from.shared);
+        } else {
+            lab::print_golden(std::cout, from.golden, from.threads);
+        }
         return 0;
     } catch (const std::invalid_argument& problem) {
         std::cerr << "hit_ratio: " << problem.what() << '\n';
