@@ -39,6 +39,7 @@ public:
     /// See `refuses`: times the average weight, and requests.
     static constexpr double heavy = 2.0;
     static constexpr unsigned always_let_in = 4;
+    static constexpr std::size_t fewest_to_judge = 8;  ///< Entries: fewer say nothing of an average.
 
     /// `weights`: where weights are found, if entries have any; null: in here.
     explicit window_clock(std::uint64_t seed, const entry_weights* weights = nullptr) noexcept
@@ -129,15 +130,17 @@ public:
 
     /// Whether a newcomer is not worth the room that it needs. To be asked before `victim`, once for each; a
     /// refusal counts as one request for the key. Never unless it is heavy, more than `heavy` times the
-    /// average, and as much has left as is held: who is asked for is not known before. What it would push
-    /// out would go without a contest, so it has its own at once, by requests for each unit of weight (as in
-    /// Berger, Sitaraman, Harchol-Balter, "AdaptSize", NSDI 2017, size decides who is let in; here together
-    /// with the requests that are known). A key that was asked for `always_let_in` times of late has proved
-    /// itself, whatever it weighs: counts are too small to weigh up a thousand light entries.
+    /// average of `fewest_to_judge` entries or more, and as much has left as is held: who is asked for is not
+    /// known before. What it would push out would go without a contest, so it has its own at once, by
+    /// requests for each unit of weight (as in Berger, Sitaraman, Harchol-Balter, "AdaptSize", NSDI 2017,
+    /// size decides who is let in; here together with the requests that are known). A key that was asked for
+    /// `always_let_in` times of late has proved itself, whatever it weighs: counts are too small to weigh up
+    /// a thousand light entries.
     template <class Host>
     [[nodiscard]] bool refuses(Host& host, std::uint32_t hash, std::uint64_t weight, Link keep) noexcept {
         const auto held_now = static_cast<double>(amount());
-        if (!is_weighted_ || static_cast<double>(weight) * static_cast<double>(size()) <= heavy * held_now ||
+        if (!is_weighted_ || size() < fewest_to_judge ||
+            static_cast<double>(weight) * static_cast<double>(size()) <= heavy * held_now ||
             left_amount_ < amount()) {
             return false;
         }
