@@ -31,10 +31,10 @@ namespace levee {
 /// CLOCK, divided as suits the workload; plain CLOCK, Corbató 1968, for a handful of entries). What can
 /// neither be admitted nor evict anything, because it is heavier than the bound or all entries are pinned,
 /// is refused: the key's older value is removed (`removal_cause::size`), the call returns normally,
-/// `cache_stats::rejected` counts. So is a new key whose entry would weigh more than twice the average, once
-/// as much has left as is held, unless it was asked for more often, for its weight, than what it
-/// would push out, or four times of late.
-/// Writing a key again evicts nobody unless its weight grew.
+/// `cache_stats::rejected` counts. So is a new key whose entry would weigh more than twice its shard's
+/// average (of eight entries or more), once as much has left as is held, unless it was asked for more often,
+/// for its weight, than what it would push out, or four times of late. Writing a key again evicts nobody
+/// unless its weight grew.
 ///
 /// *Time.* An expired entry is never returned; it is removed by a call for its key, by writes to its
 /// shard (each removes some of what has expired), or by `run_pending_work`.
