@@ -262,44 +262,6 @@ TEST(journal, every_syncs_when_the_interval_has_passed) {
     EXPECT_EQ(one.log->next_sync_at(), (time_point::max)());
 }
 
-TEST(journal, tells_which_mark_is_on_the_medium) {
-    const auto disk = std::make_shared<power_loss_files>();
-    levee::testing::manual_clock time;
-    auto options = on(disk);
-    options.clock = &time;
-    opened one(options);
-    one.put_safely("a");
-    one.put_safely("b");
-    one.log->release(1);
-    EXPECT_EQ(one.log->stats().released_through, 1U);
-    EXPECT_EQ(one.log->stats().marked_through, 0U);
-    time.advance(1s);
-    one.log->run_sync();
-    EXPECT_EQ(one.log->stats().marked_through, 0U);  // written, and not synced
-    one.put_safely("c");
-    EXPECT_EQ(one.log->stats().marked_through, 1U);
-    one.log->release(2);
-    one.log->release(3);
-    one.log->close();
-    EXPECT_EQ(one.log->stats().marked_through, 3U);
-}
-
-TEST(journal, syncs_at_its_close_a_mark_that_was_only_written) {
-    const auto disk = std::make_shared<power_loss_files>();
-    levee::testing::manual_clock time;
-    auto options = on(disk);
-    options.clock = &time;
-    opened one(options);
-    one.put_safely("a");
-    one.log->release(1);
-    time.advance(1s);
-    one.log->run_sync();
-    const auto before = one.log->stats().syncs;
-    one.log->close();
-    EXPECT_EQ(one.log->stats().syncs, before + 1);
-    EXPECT_EQ(one.log->stats().marked_through, 1U);
-}
-
 TEST(journal, off_never_syncs_unless_asked_to) {
     const auto disk = std::make_shared<power_loss_files>();
     auto options = on(disk);
